@@ -1,0 +1,125 @@
+package config
+
+import "path/filepath"
+
+// Config is one immutable snapshot of every directive. Whoever holds one may
+// keep it as long as it likes and must not write to it, its slices included.
+// Sizes are bytes. Defaults are in the table, not here: see Default.
+type Config struct {
+	// Network.
+
+	Port           int      // TCP port for clients, 0..55535 (the bus uses port+10000); 0 = pick a free one
+	Bind           []string // addresses to listen on, at most 16; empty = all
+	UnixSocket     string   // path of a unix socket for clients, see Path; "" = none
+	UnixSocketPerm uint32   // permission bits of the unix socket, 0..0777; 0 = what the umask leaves
+	TCPBacklog     int      // no effect: Go takes the kernel's somaxconn
+	TCPKeepalive   int      // seconds between keepalive probes; 0 = no probes
+	Timeout        int      // seconds after which an idle client is closed; 0 = never
+	MaxClients     int      // connections accepted at once, 1..1048576
+	ProtectedMode  bool     // without a password, serve loopback clients only
+
+	// Identity and access.
+
+	RequirePass   string   // password asked of every client, at most 512 bytes; "" = none
+	RenameCommand []Rename // commands renamed or disabled, sorted by From, all applied at once
+
+	// Process.
+
+	Dir             string // absolute directory that relative paths start from, see Path; checked to exist
+	LogFile         string // see Path; "" = standard output
+	LogLevel        string // "debug", "verbose", "notice" or "warning"
+	LogFormat       string // "text" or "json"
+	PidFile         string // see Path; "" = none is written
+	Daemonize       bool   // always false: yes is refused
+	Procs           int    // threads that run Go code (GOMAXPROCS), 0..4096; 0 = Go's own choice
+	ShutdownTimeout int    // seconds SHUTDOWN waits for work in progress, 0..86400; 0 = does not wait
+
+	// Memory and jobs.
+
+	MaxMemory       int64  // bytes for jobs and queues; 0 = no limit
+	MaxMemoryPolicy string // "acks" (drop acknowledged jobs when full) or "noeviction"
+	MaxJobSize      int64  // largest body of a job, 1kb..512mb
+	MaxQueueName    int    // longest queue name in bytes, 1..65535
+	MaxQueues       int    // queues that may exist at once, 1..1000000000
+
+	// What one client may ask for.
+
+	MaxArguments            int         // arguments of one command, 16..1048576
+	MaxInlineSize           int64       // bytes of one inline command, 1kb..1mb
+	UnauthMaxArguments      int         // arguments of one command before AUTH, 3..65536
+	UnauthMaxBulk           int64       // longest argument before AUTH, 1kb..512mb
+	CommandTimeout          int         // seconds a started command has to arrive whole, 0..86400; 0 = no limit
+	ClientWriteTimeout      int         // seconds without progress after which a write fails, 1..86400
+	ClientInputBufferLimit  int64       // unparsed input kept beyond one command, 16kb..1gb
+	ClientOutputBufferLimit OutputLimit // unsent replies before the client is closed
+	MultiMaxCommands        int         // commands one MULTI may queue, 1..1048576
+	MultiMaxBytes           int64       // bytes one MULTI may queue, 1kb..1gb
+
+	// Cluster.
+
+	ClusterConfigFile  string // where this node keeps its identity and known peers, see Path; never ""
+	ClusterNodeTimeout int    // milliseconds without contact before a node is suspected, 1 or more
+
+	// Observation.
+
+	SlowlogLogSlowerThan    int // microseconds from which a command is logged; 0 = every one, -1 = none
+	SlowlogMaxLen           int // entries kept, 0..1048576; 0 = none
+	LatencyMonitorThreshold int // milliseconds from which an event is recorded; 0 = off
+
+	// The append-only file. This version keeps jobs in memory only: AppendOnly
+	// is always false and the others have no effect.
+
+	AppendOnly               bool   // always false: yes is refused
+	AppendFilename           string // a file name in Dir, never a path
+	AppendFsync              string // "always", "everysec" or "no"
+	AutoAOFRewritePercentage int    // growth that starts a rewrite, in per cent; 0 = never
+	AutoAOFRewriteMinSize    int64  // no rewrite below this size
+	AOFLoadTruncated         bool   // load a log whose end is torn
+	AOFEnqueueJobsOnce       bool   // queue restored jobs again at the next start
+
+	// Accepted for compatibility, no effect.
+
+	Databases                  int
+	HZ                         int // clamped to 1..500
+	WatchdogPeriod             int // milliseconds
+	MaxMemorySamples           int
+	ActiveRehashing            bool
+	NoAppendFsyncOnRewrite     bool
+	AOFRewriteIncrementalFsync bool
+	SyslogEnabled              bool
+	SyslogIdent                string
+	SyslogFacility             string // "user" or "local0".."local7"
+}
+
+// OutputLimit bounds the replies a client leaves unread.
+type OutputLimit struct {
+	Hard        int64 // bytes at which the client is closed at once; 0 = no hard limit
+	Soft        int64 // bytes at which it is closed after SoftSeconds; 0 = no soft limit
+	SoftSeconds int   // how long Soft may be exceeded without a break
+}
+
+// Rename gives a command another name.
+type Rename struct {
+	From string // the command's own name, any case
+	To   string // its new name; "" = the command is disabled
+}
+
+// Default returns a new Config in which every directive has its default, and
+// Dir is the working directory.
+func Default() *Config {
+	c := new(Config)
+	for i := range table {
+		table[i].reset(c)
+	}
+	return c
+}
+
+// Path resolves a path from the configuration: a relative one starts at Dir,
+// an absolute or empty one is returned as it is. After CONFIG SET dir, relative
+// paths that are opened from then on start at the new directory.
+func (c *Config) Path(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.Dir, name)
+}

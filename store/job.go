@@ -1,0 +1,150 @@
+package store
+
+// Get returns a view of a job.
+func (s *Shard) Get(id *ID) (*Job, bool) {
+	h := s.index.find(id)
+	if h == 0 {
+		return nil, false
+	}
+	return s.view(h), true
+}
+
+// Ack acknowledges a job: it is done. With no other node holding a copy there
+// is nobody to tell, and the job is collected at once.
+func (s *Shard) Ack(id *ID) bool { return s.Delete(id) }
+
+// Delete removes a job whatever its state and reports whether it was known.
+func (s *Shard) Delete(id *ID) bool {
+	h := s.index.find(id)
+	if h == 0 {
+		return false
+	}
+	s.remove(h)
+	return true
+}
+
+// Enqueue puts an active job back into its queue, ending a DELAY or a lease.
+// It reports false for unknown jobs, queued ones, and delivered ones that are
+// at most once.
+func (s *Shard) Enqueue(now int64, id *ID, fx *Effects) bool {
+	return s.requeue(now, id, byAdd, fx)
+}
+
+// Nack is Enqueue by a consumer that failed.
+func (s *Shard) Nack(now int64, id *ID, fx *Effects) bool {
+	return s.requeue(now, id, byNack, fx)
+}
+
+func (s *Shard) requeue(now int64, id *ID, why cause, fx *Effects) bool {
+	h := s.index.find(id)
+	return h != 0 && s.enqueue(now, h, s.slots.get(h), why, fx)
+}
+
+// Return takes back a delivery that never reached its consumer. lease is the
+// NextQueue of the view that was delivered: a job that moved on since then is
+// left alone. Nothing is counted, and an at-most-once job counts as never
+// delivered.
+func (s *Shard) Return(now int64, id *ID, lease int64, fx *Effects) bool {
+	h := s.index.find(id)
+	if h == 0 {
+		return false
+	}
+	j := s.slots.get(h)
+	if j.state != Active || j.flags&flagDelivered == 0 || j.qtime != lease {
+		return false
+	}
+	if j.flags&flagSpent != 0 {
+		s.spent.Delete(h)
+		j.flags &^= flagSpent | flagDelivered
+	}
+	return s.enqueue(now, h, j, byReturn, fx)
+}
+
+// Dequeue takes a job out of its queue without delivering it. An at-least-once
+// job comes back when its retry time next comes round.
+func (s *Shard) Dequeue(now int64, id *ID) bool {
+	h := s.index.find(id)
+	if h == 0 {
+		return false
+	}
+	j := s.slots.get(h)
+	if j.state != Queued {
+		return false
+	}
+	s.unqueue(now, h, j, rolled(j, now))
+	return true
+}
+
+// rolled returns the next of the times, one each retry period since the job
+// was queued, at which a job that stays queued is looked at.
+func rolled(j *slot, now int64) int64 {
+	if j.qtime == 0 || j.qtime > now {
+		return j.qtime
+	}
+	period := int64(j.retry) * 1000
+	return j.qtime + ((now-j.qtime)/period+1)*period
+}
+
+// Working postpones the next delivery by the job's retry time from now on and
+// returns that time in seconds. A job that is queued leaves the queue, unless
+// it is at most once: that one was not delivered yet and would be lost. What
+// was to come later already stays there. ErrNoJob and ErrTooLate refuse.
+func (s *Shard) Working(now int64, id *ID) (retry uint32, err error) {
+	h := s.index.find(id)
+	if h == 0 {
+		return 0, ErrNoJob
+	}
+	j := s.slots.get(h)
+	created := j.ctime / 1e6
+	if life := j.etime - created; life > 0 && now-created > life/2 {
+		return 0, ErrTooLate
+	}
+	if j.retry == 0 {
+		return 0, nil
+	}
+	until := now + int64(j.retry)*1000
+	if j.state == Queued {
+		s.unqueue(now, h, j, until)
+	} else if until > j.qtime {
+		s.wheel.stop(h)
+		j.qtime = until
+		s.wheel.start(h)
+	}
+	return j.retry, nil
+}
+
+// Tick does what is due at now, for at most budget jobs: TTLs end, delays and
+// leases run out. It reports whether more is due already.
+func (s *Shard) Tick(now int64, budget int, fx *Effects) (more bool) {
+	return s.wheel.advance(now, budget, func(h uint32) { s.fire(now, h, fx) })
+}
+
+// fire handles a job whose timer ran out; it is off the wheel.
+func (s *Shard) fire(now int64, h uint32, fx *Effects) {
+	j := s.slots.get(h)
+	s.wheel.start(h)
+	if j.etime <= now {
+		s.remove(h)
+		return
+	}
+	if j.retry > 0 && s.queues[j.queue].pause&PauseIn != 0 {
+		s.wheel.stop(h)
+		j.qtime = now + int64(j.retry)*1000
+		s.wheel.start(h)
+		return
+	}
+	s.enqueue(now, h, j, byAdd, fx)
+}
+
+// Evict removes up to n jobs that can never be delivered again, oldest first,
+// and returns how many.
+func (s *Shard) Evict(n int) int {
+	for i := range n {
+		h, ok := s.spent.Min()
+		if !ok {
+			return i
+		}
+		s.remove(h)
+	}
+	return n
+}

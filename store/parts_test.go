@@ -1,0 +1,177 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSlotSize(t *testing.T) {
+	t.Parallel()
+	require.EqualValues(t, slotSize, unsafe.Sizeof(slot{}))
+}
+
+func TestClasses(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= maxShared; n++ {
+		c := classOf(n)
+		require.Less(t, c, numClasses)
+		require.GreaterOrEqual(t, classSize(c), n)
+		if c > 0 {
+			require.Less(t, classSize(c-1), n, "%d bytes fit a smaller class", n)
+		}
+		if n > 128 {
+			require.LessOrEqual(t, float64(classSize(c)-n), float64(classSize(c))/8+1)
+		}
+	}
+	require.Equal(t, maxShared, classSize(numClasses-1))
+}
+
+// Bodies of all sizes come and go; none is overwritten, and memory goes back.
+func TestArena(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var a arena
+	type chunk struct {
+		ref  uint32
+		n    int
+		fill byte
+	}
+	var live []chunk
+	free := func(i int) {
+		for _, b := range a.get(live[i].ref, live[i].n) {
+			require.Equal(t, live[i].fill, b)
+		}
+		a.release(live[i].ref)
+		live = slices.Delete(live, i, i+1)
+	}
+	for step := range 30_000 {
+		if len(live) > 0 && rnd.IntN(100) < 48 {
+			free(rnd.IntN(len(live)))
+			continue
+		}
+		n := rnd.IntN(300)
+		if rnd.IntN(10) == 0 {
+			n = rnd.IntN(2 * maxShared)
+		}
+		ref, mem := a.alloc(n)
+		require.Len(t, mem, n)
+		require.Equal(t, n == 0, ref == 0)
+		for i := range mem {
+			mem[i] = byte(step)
+		}
+		live = append(live, chunk{ref, n, byte(step)})
+	}
+	for len(live) > 0 {
+		free(len(live) - 1)
+	}
+	kept := 0
+	for _, p := range a.pages {
+		if p != nil {
+			kept++
+		}
+	}
+	require.LessOrEqual(t, kept, numClasses, "at most one empty page a class")
+}
+
+// The index agrees with a map while it grows and shrinks.
+func TestIndex(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var s slots
+	x := newIndex(&s)
+	model := map[ID]uint32{}
+	var ids []ID
+	for _, target := range []int{20_000, 10, 3_000, 0} {
+		for len(ids) != target {
+			if len(ids) < target {
+				h, j := s.alloc()
+				j.id = NewID(7, [2]uint64{rnd.Uint64(), rnd.Uint64()}, [4]byte{}, 60, false)
+				x.insert(h)
+				model[j.id] = h
+				ids = append(ids, j.id)
+			} else {
+				i := rnd.IntN(len(ids))
+				id := ids[i]
+				ids[i] = ids[len(ids)-1]
+				ids = ids[:len(ids)-1]
+				require.Equal(t, model[id], x.find(&id))
+				x.remove(&id)
+				s.release(model[id])
+				delete(model, id)
+				require.Zero(t, x.find(&id))
+			}
+			if len(ids) > 0 {
+				id := ids[rnd.IntN(len(ids))]
+				require.Equal(t, model[id], x.find(&id))
+			}
+		}
+		for id, h := range model {
+			require.Equal(t, h, x.find(&id))
+		}
+		require.Equal(t, len(ids), s.live)
+	}
+	require.Equal(t, minIndex*4, max(len(x.cur), minIndex*4), "an empty index is small")
+	require.LessOrEqual(t, len(s.slabs)-len(s.free), 1, "empty slabs were handed back")
+}
+
+// The wheel fires every timer at its time, in order, as a sorted list would.
+func TestWheelAgainstModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			t.Parallel()
+			rnd := rand.New(rand.NewPCG(seed, 5))
+			now := int64(1_700_000_000_000) + rnd.Int64N(1<<20)
+			var s slots
+			w := wheel{slots: &s, cur: now}
+			due := map[uint32]int64{}
+			add := func() {
+				h, j := s.alloc()
+				j.id[0], j.state = 1, Queued
+				j.etime = now + rnd.Int64N(1<<uint(1+rnd.IntN(40)))
+				due[h] = j.etime
+				w.start(h)
+			}
+			for range 3_000 {
+				for range rnd.IntN(4) {
+					add()
+				}
+				if rnd.IntN(3) == 0 {
+					for h := range due {
+						w.stop(h)
+						delete(due, h)
+						s.release(h)
+						break
+					}
+				}
+				now += rnd.Int64N(1 << uint(1+rnd.IntN(24)))
+				last := int64(0)
+				for {
+					more := w.advance(now, 1+rnd.IntN(5), func(h uint32) {
+						at, ok := due[h]
+						require.True(t, ok, "fired a stopped timer")
+						require.LessOrEqual(t, at, now, "fired early")
+						require.GreaterOrEqual(t, w.cur, last)
+						last = w.cur
+						delete(due, h)
+						s.release(h)
+					})
+					if !more {
+						break
+					}
+				}
+				first, ok := w.next()
+				require.Equal(t, len(due) > 0, ok)
+				for _, at := range due {
+					require.Greater(t, at, now, "a due timer did not fire")
+					require.LessOrEqual(t, first, at, "next is after a timer")
+				}
+			}
+		})
+	}
+}

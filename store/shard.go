@@ -1,0 +1,345 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/tidwall/btree"
+)
+
+// Errors of Add and of the methods that name a queue.
+var (
+	ErrPaused        = errors.New("store: queue is paused in input")
+	ErrMaxLen        = errors.New("store: queue is longer than MAXLEN")
+	ErrTooManyQueues = errors.New("store: too many queues")
+	ErrFull          = errors.New("store: shard cannot address more jobs")
+)
+
+// Errors of Working.
+var (
+	ErrNoJob   = errors.New("store: job is not known")
+	ErrTooLate = errors.New("store: half of the job's TTL has elapsed")
+)
+
+// Quota is a count shared by the shards of a node: Take reports whether one
+// more may be had. It is called under a shard's lock.
+type Quota interface {
+	Take() bool
+	Give()
+}
+
+// Limits bound a shard.
+type Limits struct {
+	Queues Quota // of queue names; nil: no limit
+}
+
+// Effects is what a change asks its caller to do after it released the shard.
+// The caller owns it and may reuse it.
+type Effects struct {
+	Wakes []Waiter // waiters that were served or dismissed: wake them
+}
+
+// Spec describes a job to be added. The store copies Queue and Body.
+type Spec struct {
+	ID     ID
+	Queue  []byte
+	Body   []byte
+	Delay  uint32 // seconds until it is first queued
+	Retry  uint32 // seconds from a delivery to the next; 0: at most once
+	TTL    uint32 // seconds it lives, > Delay
+	Repl   uint16 // nodes that shall hold it
+	MaxLen int    // refuse if that many are queued already; 0: no limit
+}
+
+// Job is a view of a job. Its memory is the store's and is valid only during
+// the call that handed it out.
+type Job struct {
+	ID        ID
+	Queue     string
+	Body      []byte
+	State     State
+	Repl      uint16
+	Nacks     uint16
+	Extra     uint16 // deliveries beyond the first, as far as known
+	Delay     uint32 // seconds
+	Retry     uint32 // seconds
+	Created   int64  // nanoseconds since the epoch
+	Expires   int64  // milliseconds since the epoch
+	NextQueue int64  // milliseconds; when it goes (back) to its queue, 0: never
+}
+
+// Shard owns the jobs of the queues that hash to it. Not safe for concurrent
+// use.
+type Shard struct {
+	limits     Limits
+	slots      slots
+	index      *index
+	arena      arena
+	wheel      wheel
+	names      map[string]*queue
+	queues     []*queue
+	freeQueues []uint32
+	liveQueues int
+	sweepAt    int
+	spent      *btree.BTreeG[uint32] // jobs that may be evicted, oldest first
+	lastCtime  int64
+	used       int64 // bytes accounted
+	job        Job   // the view that is handed out
+}
+
+// NewShard returns an empty shard whose time starts at now (milliseconds).
+func NewShard(now int64, limits Limits) *Shard {
+	s := &Shard{limits: limits}
+	s.reset(now)
+	return s
+}
+
+func (s *Shard) reset(now int64) {
+	s.slots, s.arena = slots{}, arena{}
+	s.index = newIndex(&s.slots)
+	s.wheel = wheel{slots: &s.slots, cur: now}
+	s.names = map[string]*queue{}
+	s.queues, s.freeQueues, s.liveQueues, s.sweepAt = nil, nil, 0, 0
+	s.spent = s.newOrder()
+	s.used = 0
+}
+
+// Accounting: what a job and a queue cost beyond their bytes. The index is
+// half full on average, a tree's leaf three quarters.
+const (
+	jobCost   = slotSize + 8 + 6
+	queueFix  = 400
+	delayRoom = 4
+)
+
+func queueCost(name int) int64 { return queueFix + int64(name) }
+
+func (j *slot) chunk() int {
+	if j.flags&flagDelay != 0 {
+		return int(j.bodyLen) + delayRoom
+	}
+	return int(j.bodyLen)
+}
+
+// Used returns the bytes accounted to the shard's jobs and queues.
+func (s *Shard) Used() int64 { return s.used }
+
+// Jobs returns how many jobs the shard knows, whatever their state.
+func (s *Shard) Jobs() int { return s.slots.live }
+
+// Queues returns how many queues are live.
+func (s *Shard) Queues() int { return s.liveQueues }
+
+// Next returns when Tick has something to do at the earliest, in milliseconds.
+func (s *Shard) Next() (int64, bool) { return s.wheel.next() }
+
+// Add registers a job and queues it, or sets its timer if it has a DELAY.
+// It refuses with ErrMaxLen, ErrPaused, ErrTooManyQueues or ErrFull.
+func (s *Shard) Add(now int64, spec *Spec, fx *Effects) error {
+	q := s.lookup(spec.Queue)
+	if q != nil {
+		if spec.MaxLen > 0 && q.live && q.jobs.Len() >= spec.MaxLen {
+			return ErrMaxLen
+		}
+		if q.pause&PauseIn != 0 {
+			return ErrPaused
+		}
+	}
+	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
+		return ErrFull
+	}
+	if q == nil {
+		var err error
+		if q, err = s.intern(spec.Queue); err != nil {
+			return err
+		}
+	}
+	h, j := s.slots.alloc()
+	s.fill(now, j, q, spec)
+	s.index.insert(h)
+	q.refs++
+	s.used += jobCost + int64(chunkSize(j.chunk()))
+	s.wheel.start(h)
+	if j.qtime == 0 {
+		s.enqueue(now, h, j, byAdd, fx)
+	}
+	return nil
+}
+
+// fill writes a new job into its slot, as yet unqueued.
+func (s *Shard) fill(now int64, j *slot, q *queue, spec *Spec) {
+	s.lastCtime = max(s.lastCtime+1, now*1e6)
+	*j = slot{
+		id: spec.ID, ctime: s.lastCtime, etime: now + int64(spec.TTL)*1000,
+		queue: q.num, bodyLen: uint32(len(spec.Body)), retry: spec.Retry,
+		repl: spec.Repl, state: Active,
+	}
+	if spec.Delay > 0 {
+		j.qtime = now + int64(spec.Delay)*1000
+		j.flags |= flagDelay
+	}
+	var mem []byte
+	j.body, mem = s.arena.alloc(j.chunk())
+	if spec.Delay > 0 {
+		binary.LittleEndian.PutUint32(mem, spec.Delay)
+		mem = mem[delayRoom:]
+	}
+	copy(mem, spec.Body)
+}
+
+// cause says why a job goes into its queue; it decides what is counted.
+type cause uint8
+
+const (
+	byAdd    cause = iota // ADDJOB, or the end of a DELAY, or of a lease
+	byNack                // a consumer gave it back
+	byReturn              // it never reached its consumer: nothing is counted
+)
+
+// enqueue puts an active job into its queue. It reports false for one that is
+// queued already, or that must not be delivered again.
+func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bool {
+	if j.state != Active || j.retry == 0 && j.flags&flagDelivered != 0 {
+		return false
+	}
+	q := s.queues[j.queue]
+	s.awaken(q, now)
+	switch {
+	case why == byNack:
+		j.nacks = saturate(j.nacks)
+	case why == byAdd && j.flags&flagQueuedOnce != 0:
+		j.extra = saturate(j.extra)
+	}
+	j.flags |= flagQueuedOnce
+	s.wheel.stop(h)
+	j.state, j.qtime = Queued, 0
+	if j.retry > 0 {
+		j.qtime = now + int64(j.retry)*1000
+	}
+	s.wheel.start(h)
+	q.jobs.Load(h)
+	q.atime = now
+	if why != byReturn {
+		q.in++
+	} else if q.out > 0 {
+		q.out--
+	}
+	s.serve(now, q, fx)
+	return true
+}
+
+func saturate(n uint16) uint16 {
+	if n == ^uint16(0) {
+		return n
+	}
+	return n + 1
+}
+
+// pop delivers the first job of q, which must have one: the retry clock starts
+// here.
+func (s *Shard) pop(now int64, q *queue) *Job {
+	h, _ := q.jobs.PopMin()
+	j := s.slots.get(h)
+	s.wheel.stop(h)
+	j.state, j.qtime = Active, 0
+	j.flags |= flagDelivered
+	if j.retry > 0 {
+		j.qtime = now + int64(j.retry)*1000
+	} else {
+		j.flags |= flagSpent
+		s.spent.Load(h)
+	}
+	s.wheel.start(h)
+	q.atime = now
+	q.out++
+	return s.view(h)
+}
+
+// unqueue makes a queued job active again without delivering it.
+func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64) {
+	q := s.queues[j.queue]
+	q.jobs.Delete(h)
+	s.wheel.stop(h)
+	j.state, j.qtime = Active, qtime
+	s.wheel.start(h)
+	q.atime = now
+	q.out++
+}
+
+// Fetch delivers up to n jobs of a queue to yield, which returns false when it
+// wants no more after the one it was given. It makes the queue live, as a
+// consumer asked for it.
+func (s *Shard) Fetch(now int64, name []byte, n int, yield func(*Job) bool) (int, error) {
+	q, err := s.intern(name)
+	if err != nil {
+		return 0, err
+	}
+	s.awaken(q, now)
+	if q.pause&PauseOut != 0 {
+		return 0, nil
+	}
+	got := 0
+	for got < n && q.jobs.Len() > 0 {
+		got++
+		if !yield(s.pop(now, q)) {
+			break
+		}
+	}
+	return got, nil
+}
+
+// view fills the shard's Job from a slot.
+func (s *Shard) view(h uint32) *Job {
+	j := s.slots.get(h)
+	mem := s.arena.get(j.body, j.chunk())
+	s.job = Job{
+		ID: j.id, Queue: s.queues[j.queue].name, Body: mem, State: j.state, Repl: j.repl,
+		Nacks: j.nacks, Extra: j.extra, Retry: j.retry,
+		Created: j.ctime, Expires: j.etime, NextQueue: j.qtime,
+	}
+	if j.flags&flagDelay != 0 {
+		s.job.Delay = binary.LittleEndian.Uint32(mem)
+		s.job.Body = mem[delayRoom:]
+	}
+	return &s.job
+}
+
+// remove unregisters a job and frees its memory.
+func (s *Shard) remove(h uint32) {
+	j := s.slots.get(h)
+	q := s.queues[j.queue]
+	if j.state == Queued {
+		q.jobs.Delete(h)
+	}
+	if j.flags&flagSpent != 0 {
+		s.spent.Delete(h)
+	}
+	s.wheel.stop(h)
+	s.index.remove(&j.id)
+	s.used -= jobCost + int64(chunkSize(j.chunk()))
+	s.arena.release(j.body)
+	s.slots.release(h)
+	q.refs--
+	s.forget(q)
+}
+
+// Flush drops every job and queue. Waiters are dismissed: claimed and woken
+// without a job.
+func (s *Shard) Flush(now int64, fx *Effects) {
+	for _, q := range s.queues {
+		if q == nil {
+			continue
+		}
+		for q.waiters.first != nil {
+			t := q.waiters.first
+			q.waiters.remove(t)
+			if t.waiter.Claim() {
+				fx.Wakes = append(fx.Wakes, t.waiter)
+			}
+		}
+		if s.limits.Queues != nil {
+			s.limits.Queues.Give()
+		}
+	}
+	s.reset(now)
+}

@@ -1,0 +1,151 @@
+package store
+
+// State is where a job is in its life; DESIGN.md draws the machine. The names
+// and their order are the protocol's.
+type State uint8
+
+const (
+	WaitRepl State = iota // not yet on enough nodes
+	Active                // known here, not queued: delayed, delivered or a replica
+	Queued                // waiting for a consumer
+	Acked                 // acknowledged, waiting for its collection
+	numStates
+)
+
+var stateNames = [numStates]string{"wait-repl", "active", "queued", "acked"}
+
+func (s State) String() string { return stateNames[s] }
+
+// ParseState returns the state of that name.
+func ParseState(name string) (State, bool) {
+	for s, n := range stateNames {
+		if n == name {
+			return State(s), true
+		}
+	}
+	return 0, false
+}
+
+// Flags of a slot.
+const (
+	flagDelivered  = 1 << iota // this node delivered it at least once
+	flagQueuedOnce             // it was in its queue before: the next time counts
+	flagSpent                  // in the shard's spent set
+	flagDelay                  // the chunk begins with the four bytes of DELAY
+)
+
+// slot is a job. Slots hold no pointers, so that ten million of them are
+// nothing to the collector. Times are milliseconds, but for ctime.
+type slot struct {
+	id      ID
+	ctime   int64 // creation, nanoseconds; unique in the shard; the queue's order
+	etime   int64 // the end of its TTL
+	qtime   int64 // when it goes (back) into its queue; 0: never
+	queue   uint32
+	body    uint32 // arena ref of delay and body
+	bodyLen uint32 // bytes behind body
+	retry   uint32 // seconds; 0: at most once
+	next    uint32 // timer list
+	prev    uint32 // timer list, or its bucket, tagged
+	nacks   uint16
+	extra   uint16 // additional deliveries
+	repl    uint16
+	state   State
+	flags   uint8
+}
+
+const (
+	slotSize  = 80 // bytes; a test holds it
+	slabSlots = 1024
+)
+
+// slots is the slab of a shard's jobs. A handle is a slot's number + 1; 0 is
+// none. Slabs that become empty are handed back to the runtime.
+type slots struct {
+	slabs   []*slab
+	free    []uint32 // numbers of slabs that were handed back
+	partial []uint32 // slabs with room
+	live    int
+}
+
+type slab struct {
+	slot [slabSlots]slot
+	free uint32 // first free slot's handle within the slab, linked by slot.next
+	bump uint32
+	used uint32
+	at   int // position in partial, -1 when full
+}
+
+func (s *slots) get(h uint32) *slot {
+	h--
+	return &s.slabs[h/slabSlots].slot[h%slabSlots]
+}
+
+// has reports whether h, of a slab that exists, names a live slot.
+func (s *slots) has(h uint32) bool { return s.get(h).id != ID{} }
+
+// limit is one past the highest handle in use.
+func (s *slots) limit() uint32 { return uint32(len(s.slabs))*slabSlots + 1 }
+
+// alloc returns a zeroed slot.
+func (s *slots) alloc() (uint32, *slot) {
+	num, sl := s.room()
+	i := sl.free
+	if i != 0 {
+		sl.free = sl.slot[i-1].next
+	} else {
+		sl.bump++
+		i = sl.bump
+	}
+	sl.used++
+	s.live++
+	if sl.used == slabSlots {
+		s.detach(sl)
+	}
+	sl.slot[i-1] = slot{}
+	return num*slabSlots + i, &sl.slot[i-1]
+}
+
+func (s *slots) room() (uint32, *slab) {
+	if k := len(s.partial); k > 0 {
+		return s.partial[k-1], s.slabs[s.partial[k-1]]
+	}
+	sl := &slab{at: 0}
+	var num uint32
+	if k := len(s.free); k > 0 {
+		num = s.free[k-1]
+		s.free = s.free[:k-1]
+		s.slabs[num] = sl
+	} else {
+		num = uint32(len(s.slabs))
+		s.slabs = append(s.slabs, sl)
+	}
+	s.partial = append(s.partial, num)
+	return num, sl
+}
+
+func (s *slots) detach(sl *slab) {
+	last := s.partial[len(s.partial)-1]
+	s.partial[sl.at] = last
+	s.slabs[last].at = sl.at
+	s.partial = s.partial[:len(s.partial)-1]
+	sl.at = -1
+}
+
+func (s *slots) release(h uint32) {
+	num, i := (h-1)/slabSlots, (h-1)%slabSlots
+	sl := s.slabs[num]
+	sl.slot[i] = slot{next: sl.free}
+	sl.free = i + 1
+	sl.used--
+	s.live--
+	if sl.at < 0 {
+		sl.at = len(s.partial)
+		s.partial = append(s.partial, num)
+	}
+	if sl.used == 0 && len(s.partial) > 1 {
+		s.detach(sl)
+		s.slabs[num] = nil
+		s.free = append(s.free, num)
+	}
+}

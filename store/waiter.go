@@ -1,0 +1,95 @@
+package store
+
+// Waiter is a consumer blocked in GETJOB, in the FIFO of each queue it named.
+//
+// It has one claim. Whoever may end its wait (a hand-off here, a timeout, a
+// disconnect, a job it found itself) takes the claim first; only the winner
+// may pop a job for it. Both methods are called under the lock of a shard and
+// must not block.
+type Waiter interface {
+	// Claim takes the claim and reports whether it was still to be had.
+	Claim() bool
+	// Deliver hands over a job after Claim was won. j and its memory are the
+	// store's and end with the call.
+	Deliver(j *Job)
+}
+
+// Ticket is a waiter's place in the FIFO of one queue.
+type Ticket struct {
+	waiter     Waiter
+	queue      *queue // nil when it left the FIFO
+	prev, next *Ticket
+}
+
+type waitList struct {
+	first, last *Ticket
+	len         int
+}
+
+func (l *waitList) push(t *Ticket) {
+	t.prev, t.next = l.last, nil
+	if l.last == nil {
+		l.first = t
+	} else {
+		l.last.next = t
+	}
+	l.last = t
+	l.len++
+}
+
+func (l *waitList) remove(t *Ticket) {
+	if t.prev == nil {
+		l.first = t.next
+	} else {
+		t.prev.next = t.next
+	}
+	if t.next == nil {
+		l.last = t.prev
+	} else {
+		t.next.prev = t.prev
+	}
+	t.prev, t.next, t.queue = nil, nil, nil
+	l.len--
+}
+
+// serve hands deliverable jobs of q to its waiters, first come, first served.
+// After it, q has no deliverable job or no waiter.
+func (s *Shard) serve(now int64, q *queue, fx *Effects) {
+	for q.pause&PauseOut == 0 && q.waiters.first != nil && q.jobs.Len() > 0 {
+		t := q.waiters.first
+		q.waiters.remove(t)
+		if !t.waiter.Claim() {
+			continue
+		}
+		t.waiter.Deliver(s.pop(now, q))
+		fx.Wakes = append(fx.Wakes, t.waiter)
+	}
+}
+
+// Block puts w at the end of a queue's FIFO, or delivers a job to it at once
+// if one came in the meantime. The ticket is nil when w needs to wait no
+// longer: its claim is taken.
+func (s *Shard) Block(now int64, name []byte, w Waiter) (*Ticket, error) {
+	q, err := s.intern(name)
+	if err != nil {
+		return nil, err
+	}
+	s.awaken(q, now)
+	q.atime = now
+	if q.pause&PauseOut == 0 && q.jobs.Len() > 0 {
+		if w.Claim() {
+			w.Deliver(s.pop(now, q))
+		}
+		return nil, nil
+	}
+	t := &Ticket{waiter: w, queue: q}
+	q.waiters.push(t)
+	return t, nil
+}
+
+// Unblock takes a ticket back; one that was served already is ignored.
+func (s *Shard) Unblock(t *Ticket) {
+	if t.queue != nil {
+		t.queue.waiters.remove(t)
+	}
+}
