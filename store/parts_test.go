@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -43,9 +44,9 @@ func TestArena(t *testing.T) {
 	}
 	var live []chunk
 	free := func(i int) {
-		for _, b := range a.get(live[i].ref, live[i].n) {
-			require.Equal(t, live[i].fill, b)
-		}
+		got := a.get(live[i].ref, live[i].n)
+		require.Len(t, got, live[i].n)
+		require.Equal(t, len(got), bytes.Count(got, []byte{live[i].fill}), "overwritten")
 		a.release(live[i].ref)
 		live = slices.Delete(live, i, i+1)
 	}
@@ -137,7 +138,7 @@ func TestWheelAgainstModel(t *testing.T) {
 				due[h] = j.etime
 				w.start(h)
 			}
-			for range 3_000 {
+			for range 1_500 {
 				for range rnd.IntN(4) {
 					add()
 				}
@@ -168,8 +169,10 @@ func TestWheelAgainstModel(t *testing.T) {
 				first, ok := w.next()
 				require.Equal(t, len(due) > 0, ok)
 				for _, at := range due {
-					require.Greater(t, at, now, "a due timer did not fire")
-					require.LessOrEqual(t, first, at, "next is after a timer")
+					if at <= now || first > at {
+						require.Greater(t, at, now, "a due timer did not fire")
+						require.LessOrEqual(t, first, at, "next is after a timer")
+					}
 				}
 			}
 		})

@@ -16,11 +16,11 @@ const t0 = int64(1_700_000_000_000)
 type rig struct {
 	sparse bool // check only now and then
 	checks int
-	t   testing.TB
-	s   *Shard
-	now int64
-	rnd *rand.Rand
-	fx  Effects
+	t      testing.TB
+	s      *Shard
+	now    int64
+	rnd    *rand.Rand
+	fx     Effects
 }
 
 func newRig(t testing.TB) *rig {
@@ -130,6 +130,8 @@ type blocked struct {
 }
 
 func (b *blocked) Claim() bool { won := !b.claimed; b.claimed = true; return won }
+
+func (b *blocked) Wake() {}
 
 func (b *blocked) Deliver(j *Job) { b.body, b.lease, b.id = string(j.Body), j.NextQueue, j.ID }
 
@@ -310,7 +312,7 @@ func TestPause(t *testing.T) {
 	r.add(r.spec("q", "x"))
 	require.Empty(t, r.fetch("q", 1))
 	w := &blocked{}
-	ticket, err := r.s.Block(r.now, []byte("q"), w)
+	ticket, err := r.s.Block(r.now, []byte("q"), w, &r.fx)
 	require.NoError(t, err)
 	require.NotNil(t, ticket)
 	r.pass(1000)
@@ -334,7 +336,7 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 	var ts []*Ticket
 	for range 5 {
 		w := &blocked{}
-		tk, err := r.s.Block(r.now, []byte("q"), w)
+		tk, err := r.s.Block(r.now, []byte("q"), w, &r.fx)
 		require.NoError(t, err)
 		ws, ts = append(ws, w), append(ts, tk)
 	}
@@ -351,7 +353,7 @@ func TestWaitersAreServedInOrder(t *testing.T) {
 	require.Equal(t, []string{"left"}, r.fetch("q", 9))
 	w := &blocked{}
 	r.add(r.spec("q", "there"))
-	tk, err := r.s.Block(r.now, []byte("q"), w)
+	tk, err := r.s.Block(r.now, []byte("q"), w, &r.fx)
 	require.NoError(t, err)
 	require.Nil(t, tk)
 	require.Equal(t, "there", w.body)
@@ -362,7 +364,7 @@ func TestFlushDismissesWaiters(t *testing.T) {
 	r := newRig(t)
 	r.add(r.spec("q", "x"))
 	w := &blocked{}
-	_, err := r.s.Block(r.now, []byte("w"), w)
+	_, err := r.s.Block(r.now, []byte("w"), w, &r.fx)
 	require.NoError(t, err)
 	r.s.Flush(r.now, &r.fx)
 	r.check()

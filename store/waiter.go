@@ -4,14 +4,17 @@ package store
 //
 // It has one claim. Whoever may end its wait (a hand-off here, a timeout, a
 // disconnect, a job it found itself) takes the claim first; only the winner
-// may pop a job for it. Both methods are called under the lock of a shard and
-// must not block.
+// may pop a job for it. Claim and Deliver are called under the lock of a shard
+// and must not block.
 type Waiter interface {
 	// Claim takes the claim and reports whether it was still to be had.
 	Claim() bool
 	// Deliver hands over a job after Claim was won. j and its memory are the
 	// store's and end with the call.
 	Deliver(j *Job)
+	// Wake ends the wait. The store never calls it: it lists the waiters to
+	// be woken in Effects, for its caller to do so without the lock.
+	Wake()
 }
 
 // Ticket is a waiter's place in the FIFO of one queue.
@@ -67,9 +70,9 @@ func (s *Shard) serve(now int64, q *queue, fx *Effects) {
 }
 
 // Block puts w at the end of a queue's FIFO, or delivers a job to it at once
-// if one came in the meantime. The ticket is nil when w needs to wait no
-// longer: its claim is taken.
-func (s *Shard) Block(now int64, name []byte, w Waiter) (*Ticket, error) {
+// if one came in the meantime. The ticket is nil when w's claim is taken, here
+// or elsewhere, so that it needs to wait at no further queue.
+func (s *Shard) Block(now int64, name []byte, w Waiter, fx *Effects) (*Ticket, error) {
 	q, err := s.intern(name)
 	if err != nil {
 		return nil, err
@@ -79,6 +82,7 @@ func (s *Shard) Block(now int64, name []byte, w Waiter) (*Ticket, error) {
 	if q.pause&PauseOut == 0 && q.jobs.Len() > 0 {
 		if w.Claim() {
 			w.Deliver(s.pop(now, q))
+			fx.Wakes = append(fx.Wakes, w)
 		}
 		return nil, nil
 	}

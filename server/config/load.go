@@ -167,8 +167,11 @@ func (l *loader) include(args []string, dir string, depth int) error {
 
 // shown returns a line for an error message, without its value when that is a secret.
 func shown(line string) string {
-	first, _, _ := strings.Cut(strings.Trim(line, blanks), " ")
-	if d := lookup(first); d != nil && d.has(secret) {
+	first := strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(blanks+`"'`, r) })
+	if len(first) == 0 {
+		return printable(line)
+	}
+	if d := lookup(first[0]); d != nil && d.has(secret) {
 		return d.name + " <hidden>"
 	}
 	return printable(line)

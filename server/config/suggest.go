@@ -9,7 +9,7 @@ func nearest(name string) string {
 	if len(name) < 2 || len(name) > 64 {
 		return ""
 	}
-	best, limit := "", min(2, len(name)/3)
+	best, limit := "", min(2, len(name)/2) // 2: one swap of neighbours
 	for i := range table {
 		if d := editDistance(name, table[i].name); d <= limit {
 			best, limit = table[i].name, d-1

@@ -16,8 +16,8 @@ const (
 
 // Numbers of arguments.
 const (
-	// inlineArgs is room enough for most inline commands, whose count is not known in advance.
-	inlineArgs = 16
+	// minArgs is what a connection begins with (384 bytes).
+	minArgs = 16
 	// idleArgs are kept by Release (1.5 KiB), batchArgs over a busy connection's batches (96 KiB).
 	idleArgs  = 64
 	batchArgs = 4096
@@ -112,12 +112,12 @@ func (d *Decoder) replace(buf []byte, have int) {
 // room returns an empty slice with a capacity of n or more, which shares no element with the arguments of earlier
 // commands.
 func (d *Decoder) room(n int) [][]byte {
-	if cap(d.args)-len(d.args) < n {
-		size := max(n, min(2*cap(d.args), batchArgs), inlineArgs)
-		if n > batchArgs {
-			return make([][]byte, 0, n) // rare and large: not ours to keep
-		}
-		d.args = make([][]byte, 0, size)
+	switch {
+	case cap(d.args)-len(d.args) >= n:
+	case n > batchArgs:
+		return make([][]byte, 0, n) // rare and large: not ours to keep
+	default:
+		d.args = make([][]byte, 0, max(n, min(2*cap(d.args), batchArgs), minArgs))
 	}
 	return d.args[len(d.args):]
 }
@@ -130,8 +130,6 @@ func (d *Decoder) keep(args [][]byte) [][]byte {
 	}
 	if used := len(d.args) + len(args); used <= cap(d.args) {
 		d.args = d.args[:used]
-	} else if cap(args) <= batchArgs {
-		d.args = args // append moved them to a larger array
 	}
 	return args[:len(args):len(args)]
 }

@@ -32,7 +32,9 @@ func newFeeder(t testing.TB, lim Limits) *feeder { return &feeder{t: t, lim: lim
 func (f *feeder) feed(in string) *feeder {
 	for in != "" {
 		room := f.d.Space()
-		require.NotEmpty(f.t, room, "no room to read into")
+		if len(room) == 0 {
+			require.Fail(f.t, "no room to read into")
+		}
 		n := copy(room, in)
 		f.d.Fill(n)
 		in = in[n:]

@@ -22,7 +22,8 @@ func (d *Decoder) inline(lim *Limits) (Command, bool, error) {
 	if lim.Unauthenticated {
 		most = min(most, lim.UnauthArgs)
 	}
-	args, n, balanced := split(d.room(inlineArgs), line, most)
+	guess := min(bytes.Count(line, []byte(" "))+1, most, batchArgs) // split appends, so a wrong one is only slow
+	args, n, balanced := split(d.room(guess), line, most)
 	if !balanced {
 		return Command{}, false, errQuotes
 	}

@@ -1,0 +1,111 @@
+package node
+
+import "github.com/disqo/disqo/store"
+
+// Get calls look with a job, under its shard's lock; ok is false when the job
+// is unknown.
+func (n *Node) Get(id *store.ID, look func(*store.Job)) (ok bool) {
+	n.byHash(id.Hash()).read(func(s *store.Shard) {
+		var j *store.Job
+		if j, ok = s.Get(id); ok {
+			look(j)
+		}
+	})
+	return ok
+}
+
+// QueueLen returns how many jobs are queued under that name.
+func (n *Node) QueueLen(name []byte) (l int) {
+	n.byQueue(name).read(func(s *store.Shard) { l = s.Len(name) })
+	return l
+}
+
+// QueueStat returns the figures of a live queue.
+func (n *Node) QueueStat(name []byte) (st store.QueueStat, ok bool) {
+	n.byQueue(name).read(func(s *store.Shard) { st, ok = s.Stat(name) })
+	return st, ok
+}
+
+// PauseState returns the pause of a queue.
+func (n *Node) PauseState(name []byte) (p store.Pause) {
+	n.byQueue(name).read(func(s *store.Shard) { p = s.PauseState(name) })
+	return p
+}
+
+// Peek calls yield with up to count queued jobs, oldest or newest first, under
+// the shard's lock.
+func (n *Node) Peek(name []byte, count int, newest bool, yield func(*store.Job) bool) {
+	n.byQueue(name).read(func(s *store.Shard) { s.Peek(name, count, newest, yield) })
+}
+
+// Jobs returns how many jobs the node knows.
+func (n *Node) Jobs() int { return n.sum((*store.Shard).Jobs) }
+
+// Queues returns how many queues are live.
+func (n *Node) Queues() int { return n.sum((*store.Shard).Queues) }
+
+func (n *Node) sum(count func(*store.Shard) int) (total int) {
+	for i := range n.shards {
+		n.shards[i].read(func(s *store.Shard) { total += count(s) })
+	}
+	return total
+}
+
+// A scan cursor is a shard number and a position within the shard. 0 begins a
+// scan, and is returned at its end. It needs no state here, so that any number
+// of scans, left or resumed at will, cost nothing.
+const cursorShift = 40
+
+// scanBatch is how many positions are looked at under one hold of a lock.
+const scanBatch = 512
+
+// ScanJobs visits up to steps positions from cursor on, and yields the jobs
+// there until yield returns false; it returns the cursor to go on from. A
+// negative steps is no bound. With queue not nil only its shard is visited.
+func (n *Node) ScanJobs(cursor uint64, steps int, queue []byte, yield func(*store.Job) bool) uint64 {
+	first, last := 0, len(n.shards)
+	if queue != nil {
+		first = int(store.Hash16(queue) >> n.shift)
+		last = first + 1
+	}
+	return n.scan(cursor, steps, first, last, func(s *store.Shard, pos int64, k int, stop *bool) int64 {
+		return s.ScanJobs(pos, k, func(j *store.Job) bool {
+			*stop = !yield(j)
+			return !*stop
+		})
+	})
+}
+
+// ScanQueues is ScanJobs for the live queues.
+func (n *Node) ScanQueues(cursor uint64, steps int, yield func(store.QueueStat) bool) uint64 {
+	return n.scan(cursor, steps, 0, len(n.shards), func(s *store.Shard, pos int64, k int, stop *bool) int64 {
+		return s.ScanQueues(pos, k, func(q store.QueueStat) bool {
+			*stop = !yield(q)
+			return !*stop
+		})
+	})
+}
+
+// scan walks the shards first to last-1 by batches of positions.
+func (n *Node) scan(cursor uint64, steps, first, last int, batch func(s *store.Shard, pos int64, k int, stop *bool) int64) uint64 {
+	at, pos := uint64(first), int64(0)
+	if sh := cursor >> cursorShift; sh > at || sh == at && cursor != 0 {
+		at, pos = sh, int64(cursor&(1<<cursorShift-1))
+	}
+	stop := false
+	for at < uint64(last) {
+		if steps == 0 || stop {
+			return at<<cursorShift | uint64(pos)
+		}
+		k := scanBatch
+		if steps > 0 {
+			k = min(k, steps)
+			steps -= k
+		}
+		n.shards[at].read(func(s *store.Shard) { pos = batch(s, pos, k, &stop) })
+		if pos < 0 {
+			at, pos = at+1, 0
+		}
+	}
+	return 0
+}

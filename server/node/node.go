@@ -1,0 +1,160 @@
+package node
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/disqo/disqo/replication"
+	"github.com/disqo/disqo/store"
+)
+
+// Options configure a node. The zero value of each field but ID means its
+// default.
+type Options struct {
+	// ID is the node's id, 40 hexadecimal digits.
+	ID string
+	// Shards is how many shards the jobs are spread over: a power of two up
+	// to 65536, default 16. More shards mean shorter waits for a lock.
+	Shards int
+	// MaxMemory bounds the bytes accounted to jobs and queues; 0 is no bound.
+	MaxMemory int64
+	// MaxQueues bounds the queue names of the node, default 1,000,000.
+	MaxQueues int64
+	// KeepSpent disables eviction of jobs that can never be delivered again.
+	KeepSpent bool
+	// Now is the clock, milliseconds since the epoch; default Clock().
+	Now func() int64
+	// Rand returns random bits for job ids; default math/rand/v2, which is
+	// seeded by the system and safe for concurrent use.
+	Rand func() uint64
+}
+
+const (
+	defaultShards    = 16
+	defaultMaxQueues = 1_000_000
+)
+
+func (o *Options) fill() error {
+	if raw, err := hex.DecodeString(o.ID); err != nil || len(raw) != 20 {
+		return fmt.Errorf("node: ID %q is not 40 hexadecimal digits", o.ID)
+	}
+	if o.Shards == 0 {
+		o.Shards = defaultShards
+	}
+	if o.Shards < 1 || o.Shards > 1<<16 || bits.OnesCount(uint(o.Shards)) != 1 {
+		return fmt.Errorf("node: Shards %d is not a power of two up to 65536", o.Shards)
+	}
+	if o.MaxQueues == 0 {
+		o.MaxQueues = defaultMaxQueues
+	}
+	if o.Now == nil {
+		o.Now = Clock()
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Uint64
+	}
+	return nil
+}
+
+// Node is a running broker without its front. All methods are safe for
+// concurrent use.
+type Node struct {
+	id     string
+	prefix [4]byte // first bytes of id, part of every job id made here
+	now    func() int64
+	rand   func() uint64
+
+	shards []shard
+	shift  uint // hash16 >> shift is the shard
+
+	queues    quota
+	used      atomic.Int64 // bytes accounted over all shards
+	maxMemory atomic.Int64
+	keepSpent atomic.Bool
+	leaving   atomic.Bool
+
+	timers timers
+}
+
+// shard is a store shard and its lock, apart from its neighbours' cache lines.
+type shard struct {
+	mu   sync.Mutex
+	s    *store.Shard
+	fx   store.Effects // reused under mu
+	next atomic.Int64  // when Tick has something to do, never if nothing
+	_    [40]byte
+}
+
+// New starts a node; Close ends it.
+func New(o Options) (*Node, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	n := &Node{id: o.ID, now: o.Now, rand: o.Rand, shards: make([]shard, o.Shards)}
+	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
+	_, _ = hex.Decode(n.prefix[:], []byte(o.ID[:8]))
+	n.queues.max = o.MaxQueues
+	n.queues.left.Store(o.MaxQueues)
+	n.maxMemory.Store(o.MaxMemory)
+	n.keepSpent.Store(o.KeepSpent)
+	for i := range n.shards {
+		n.shards[i].s = store.NewShard(n.now(), store.Limits{Queues: &n.queues})
+		n.shards[i].next.Store(never)
+	}
+	n.timers.start(n)
+	return n, nil
+}
+
+// Close stops the node's timers and waits for them. Jobs stay readable.
+func (n *Node) Close() { n.timers.stop() }
+
+// ID returns the node's id.
+func (n *Node) ID() string { return n.id }
+
+// Now returns the node's time in milliseconds.
+func (n *Node) Now() int64 { return n.now() }
+
+// Leaving reports whether the node is leaving the cluster: it takes no new job
+// and lets no consumer wait.
+func (n *Node) Leaving() bool { return n.leaving.Load() }
+
+// SetLeaving sets it.
+func (n *Node) SetLeaving(on bool) { n.leaving.Store(on) }
+
+// Reachable returns how many peers could hold a copy of a job. A node that
+// runs alone has none.
+func (n *Node) Reachable() int { return 0 }
+
+// DefaultCopies returns on how many nodes a job is held when its producer does
+// not say.
+func (n *Node) DefaultCopies() int { return min(3, 1+n.Reachable()) }
+
+// place says whether a job that wants that many copies can be held.
+func (n *Node) place(copies int) error {
+	_, err := replication.Plan(replication.Situation{
+		Copies: copies, Reachable: n.Reachable(), Leaving: n.Leaving(), LowMemory: n.Level() > 0,
+	})
+	return err
+}
+
+// quota counts queue names over all shards.
+type quota struct {
+	max  int64
+	left atomic.Int64
+}
+
+func (q *quota) Take() bool {
+	if q.left.Add(-1) >= 0 {
+		return true
+	}
+	q.left.Add(1)
+	return false
+}
+
+func (q *quota) Give() { q.left.Add(1) }
+
+func (q *quota) used() int64 { return q.max - q.left.Load() }

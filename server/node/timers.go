@@ -1,0 +1,117 @@
+package node
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/disqo/disqo/store"
+)
+
+const (
+	tickBudget  = 256                    // jobs handled under one hold of a lock
+	sweepEvery  = 100 * time.Millisecond // look for idle queues, while there is any
+	sweepBatch  = 128                    // queues looked at in a shard at a time
+	idleLimit   = 300_000                // milliseconds until an idle queue dies,
+	idleLimitLo = 10_000                 // at memory level 1,
+	idleLimitHi = 2_000                  // and at level 2
+)
+
+// timers runs what is due: one goroutine a node, asleep until the earliest
+// timer of any shard.
+type timers struct {
+	alarm atomic.Int64 // when the goroutine wakes by itself
+	kick  chan struct{}
+	quit  chan struct{}
+	done  sync.WaitGroup
+}
+
+func (t *timers) start(n *Node) {
+	t.alarm.Store(never)
+	t.kick = make(chan struct{}, 1)
+	t.quit = make(chan struct{})
+	t.done.Go(func() { t.run(n) })
+}
+
+func (t *timers) stop() {
+	close(t.quit)
+	t.done.Wait()
+}
+
+// sooner wakes the goroutine if something is due before its alarm.
+func (t *timers) sooner(at int64) {
+	if at >= t.alarm.Load() {
+		return
+	}
+	select {
+	case t.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (t *timers) run(n *Node) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	swept := int64(0)
+	for {
+		select {
+		case <-t.quit:
+			return
+		case <-t.kick:
+		case <-timer.C:
+		}
+		now := n.now()
+		if now-swept >= sweepEvery.Milliseconds() {
+			n.sweep()
+			swept = now
+		}
+		timer.Reset(t.arm(n, now))
+	}
+}
+
+// arm does what is due and returns how long to sleep. While it looks, the alarm
+// is off, so that whatever comes in meanwhile kicks.
+func (t *timers) arm(n *Node, now int64) time.Duration {
+	for {
+		t.alarm.Store(never)
+		first := n.earliest()
+		if n.queues.used() > 0 {
+			first = min(first, now+sweepEvery.Milliseconds())
+		}
+		if first > now {
+			t.alarm.Store(first)
+			return time.Duration(min(first-now, math.MaxInt32)) * time.Millisecond
+		}
+		n.tick(now)
+		now = n.now()
+	}
+}
+
+// earliest returns the first timer of any shard.
+func (n *Node) earliest() int64 {
+	first := int64(never)
+	for i := range n.shards {
+		first = min(first, n.shards[i].next.Load())
+	}
+	return first
+}
+
+// tick fires the timers that are due at now.
+func (n *Node) tick(now int64) {
+	for i := range n.shards {
+		for more := n.shards[i].next.Load() <= now; more; {
+			n.apply(&n.shards[i], func(s *store.Shard, now int64, fx *store.Effects) {
+				more = s.Tick(now, tickBudget, fx)
+			})
+		}
+	}
+}
+
+// sweep drops queues that were idle for long, sooner when memory is short.
+func (n *Node) sweep() {
+	limit := [...]int64{idleLimit, idleLimitLo, idleLimitHi}[n.Level()]
+	for i := range n.shards {
+		n.apply(&n.shards[i], func(s *store.Shard, now int64, _ *store.Effects) { s.Sweep(now, limit, sweepBatch) })
+	}
+}
