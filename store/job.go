@@ -71,18 +71,21 @@ func (s *Shard) Dequeue(now int64, id *ID) bool {
 	if j.state != Queued {
 		return false
 	}
-	s.unqueue(now, h, j, rolled(j, now))
+	s.unqueue(now, h, j, rolled(j.qtime, j.retry, now))
 	return true
 }
 
-// rolled returns the next of the times, one each retry period since the job
-// was queued, at which a job that stays queued is looked at.
-func rolled(j *slot, now int64) int64 {
-	if j.qtime == 0 || j.qtime > now {
-		return j.qtime
+// Requeue returns when the job goes (back) into its queue, 0 for never. For a
+// job that is queued and stays there it is the next of the times, one each
+// retry period, at which its holders look whether that is so.
+func (j *Job) Requeue(now int64) int64 { return rolled(j.NextQueue, j.Retry, now) }
+
+func rolled(qtime int64, retry uint32, now int64) int64 {
+	if qtime == 0 || qtime > now || retry == 0 {
+		return qtime
 	}
-	period := int64(j.retry) * 1000
-	return j.qtime + ((now-j.qtime)/period+1)*period
+	period := int64(retry) * 1000
+	return qtime + ((now-qtime)/period+1)*period
 }
 
 // Working postpones the next delivery by the job's retry time from now on and

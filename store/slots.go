@@ -84,8 +84,18 @@ func (s *slots) get(h uint32) *slot {
 // has reports whether h, of a slab that exists, names a live slot.
 func (s *slots) has(h uint32) bool { return s.get(h).id != ID{} }
 
-// limit is one past the highest handle in use.
-func (s *slots) limit() uint32 { return uint32(len(s.slabs))*slabSlots + 1 }
+// limit is one past the highest handle ever used in the last slab.
+func (s *slots) limit() uint32 {
+	k := len(s.slabs)
+	if k == 0 {
+		return 1
+	}
+	last := uint32(0)
+	if sl := s.slabs[k-1]; sl != nil {
+		last = sl.bump
+	}
+	return uint32(k-1)*slabSlots + last + 1
+}
 
 // alloc returns a zeroed slot.
 func (s *slots) alloc() (uint32, *slot) {

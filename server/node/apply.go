@@ -17,14 +17,23 @@ func (n *Node) byQueue(name []byte) *shard { return n.byHash(store.Hash16(name))
 // lock, accounts for what it did, and carries out its effects once the lock is
 // free. change must not block and must not keep s.
 func (n *Node) apply(sh *shard, change func(s *store.Shard, now int64, fx *store.Effects)) {
+	wakes, next := n.locked(sh, change)
+	n.timers.sooner(next)
+	for _, w := range wakes {
+		w.Wake()
+	}
+}
+
+// locked is the part of apply under the lock, which a panic releases too.
+func (n *Node) locked(sh *shard, change func(s *store.Shard, now int64, fx *store.Effects)) (wakes []store.Waiter, next int64) {
 	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	used := sh.s.Used()
 	change(sh.s, n.now(), &sh.fx)
 	if d := sh.s.Used() - used; d != 0 {
 		n.used.Add(d)
 	}
-	wakes := sh.fx.Wakes
-	sh.fx.Wakes = nil
+	wakes, sh.fx.Wakes = sh.fx.Wakes, nil
 	next, ok := sh.s.Next()
 	if !ok {
 		next = never
@@ -32,11 +41,7 @@ func (n *Node) apply(sh *shard, change func(s *store.Shard, now int64, fx *store
 	if next != sh.next.Load() {
 		sh.next.Store(next)
 	}
-	sh.mu.Unlock()
-	n.timers.sooner(next)
-	for _, w := range wakes {
-		w.Wake()
-	}
+	return wakes, next
 }
 
 // read runs look under the shard's lock; it changes nothing.
@@ -56,7 +61,7 @@ func (n *Node) Add(spec *store.Spec) (store.ID, error) {
 		return store.ID{}, err
 	}
 	hash := store.Hash16(spec.Queue)
-	spec.ID = store.NewID(hash, [2]uint64{n.rand(), n.rand()}, n.prefix, spec.TTL, spec.Retry == 0)
+	spec.ID = store.NewID(hash, [2]uint64{n.rand(), n.rand()}, n.name.Load().prefix, spec.TTL, spec.Retry == 0)
 	var err error
 	n.apply(n.byHash(hash), func(s *store.Shard, now int64, fx *store.Effects) {
 		err = s.Add(now, spec, fx)

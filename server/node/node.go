@@ -63,10 +63,9 @@ func (o *Options) fill() error {
 // Node is a running broker without its front. All methods are safe for
 // concurrent use.
 type Node struct {
-	id     string
-	prefix [4]byte // first bytes of id, part of every job id made here
-	now    func() int64
-	rand   func() uint64
+	name atomic.Pointer[name]
+	now  func() int64
+	rand func() uint64
 
 	shards []shard
 	shift  uint // hash16 >> shift is the shard
@@ -94,9 +93,9 @@ func New(o Options) (*Node, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{id: o.ID, now: o.Now, rand: o.Rand, shards: make([]shard, o.Shards)}
+	n := &Node{now: o.Now, rand: o.Rand, shards: make([]shard, o.Shards)}
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
-	_, _ = hex.Decode(n.prefix[:], []byte(o.ID[:8]))
+	n.SetID(o.ID)
 	n.queues.max = o.MaxQueues
 	n.queues.left.Store(o.MaxQueues)
 	n.maxMemory.Store(o.MaxMemory)
@@ -112,8 +111,21 @@ func New(o Options) (*Node, error) {
 // Close stops the node's timers and waits for them. Jobs stay readable.
 func (n *Node) Close() { n.timers.stop() }
 
+// name is the node's id.
+type name struct {
+	id     string
+	prefix [4]byte // its first bytes, part of every job id made here
+}
+
 // ID returns the node's id.
-func (n *Node) ID() string { return n.id }
+func (n *Node) ID() string { return n.name.Load().id }
+
+// SetID gives the node another id, 40 hexadecimal digits. Jobs keep theirs.
+func (n *Node) SetID(id string) {
+	nm := &name{id: id}
+	_, _ = hex.Decode(nm.prefix[:], []byte(id[:8]))
+	n.name.Store(nm)
+}
 
 // Now returns the node's time in milliseconds.
 func (n *Node) Now() int64 { return n.now() }

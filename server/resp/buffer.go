@@ -55,14 +55,14 @@ func (d *Decoder) bufferSize(have int) int {
 	if d.full && size < pipelineBuffer {
 		size *= 2 // the sender is faster than our reads
 	}
-	need := have + minRoom
+	need, crowded := have+minRoom, size-have < minRoom
 	switch known := d.frame.inBulk && d.frame.over == nil; {
 	case known:
 		need = d.frame.pos + d.frame.bulk + 2
-		if need > size {
-			size = max(size, min(need+minBuffer, max(pipelineBuffer, trust*have)))
+		if need > size && (crowded || size < pipelineBuffer) {
+			size = max(2*size, min(need+minBuffer, max(pipelineBuffer, trust*have)))
 		}
-	case need > size:
+	case crowded:
 		size *= 2
 	}
 	most := max(d.most, pipelineBuffer)
@@ -80,6 +80,9 @@ func (d *Decoder) Fill(n int) {
 	d.w += n
 	d.full = d.w == len(d.buf)
 }
+
+// Size is how many bytes of memory the buffer has.
+func (d *Decoder) Size() int { return len(d.buf) }
 
 // Buffered is the number of bytes received and not yet consumed by Next.
 func (d *Decoder) Buffered() int { return d.w - d.r }

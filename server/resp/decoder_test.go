@@ -31,8 +31,11 @@ func TestNext(t *testing.T) {
 	k64 := ProtoMaxHeader
 	x := func(n int) string { return strings.Repeat("x", n) }
 	ids := func(n int) []string { return strings.Split(strings.TrimSuffix(strings.Repeat("id,", n), ","), ",") }
-	// sixOf is six arguments of a command of n bytes.
-	sixOf := func(n int) []string { return []string{x(800), x(800), x(800), x(800), x(800), x(n - 4058)} }
+	// sixOf is six arguments of a command of n bytes, around 5000.
+	sixOf := func(n int) []string {
+		five := []string{x(800), x(800), x(800), x(800), x(800)}
+		return append(five, x(n-len(multibulk(append(five, x(900))...))+900))
+	}
 	for name, row := range map[string]struct {
 		lim  Limits
 		in   string
@@ -123,7 +126,7 @@ func TestNext(t *testing.T) {
 			in := "PING\r\n" + row.in + "PING\r\n"
 			whole := newFeeder(t, lim).feed(in)
 			require.Equal(t, want, whole.events)
-			require.Equal(t, want, newFeeder(t, lim).feedBytes(in).events)
+			require.Equal(t, want, newFeeder(t, lim).feedBy(1, in).events)
 			require.False(t, whole.d.Partial())
 			require.Zero(t, whole.d.Buffered())
 		})
@@ -192,9 +195,10 @@ func TestLimitsMayShrinkWithinACommand(t *testing.T) {
 	f := newFeeder(t, DefaultLimits())
 	body := strings.Repeat("x", 3<<20)
 	in := multibulk("ADDJOB", "q", body, "0")
-	f.feed(in[:2<<20])
+	f.feed(in[:1<<20])
 	f.lim.MaxBulk, f.lim.MaxCommand = 1000, 2000
-	f.feed(in[2<<20:])
+	f.drain()
+	f.feed(in[1<<20:])
 	f.feed("PING\n")
 	require.Equal(t, []event{failed(fmt.Sprintf("command of %d bytes exceeds the limit of 2000", len(in))), said("PING\n", "PING")}, f.events)
 }
@@ -224,7 +228,7 @@ func TestPartial(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.Equal(t, row.want, newFeeder(t, testLimits()).feed(row.in).d.Partial())
-			require.Equal(t, row.want, newFeeder(t, testLimits()).feedBytes(row.in).d.Partial())
+			require.Equal(t, row.want, newFeeder(t, testLimits()).feedBy(1, row.in).d.Partial())
 		})
 	}
 }

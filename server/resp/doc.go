@@ -1,7 +1,7 @@
 // Package resp is the guard at the front door and the pen that writes replies.
 //
 // Guard: a [Decoder] takes bytes as a socket delivers them and hands out whole, well-formed commands within [Limits],
-// or says in Disque's words what is wrong with them. It never looks twice at a byte it has understood, never calls
+// or says in Disque's words what is wrong with them. It keeps its place in an incomplete command, never calls
 // itself, and bounds what one connection can make it hold. Only a frame that it has validated from the first byte to
 // the last reaches redcon.ReadNextCommand, our RESP codec, which by itself can be killed by 26 bytes.
 //

@@ -23,6 +23,7 @@ type feeder struct {
 	events []event
 	most   int // the largest Buffered seen before Next has been asked
 	peak   int // the largest buffer seen
+	grown  int // how often the buffer was replaced by a larger one
 }
 
 func newFeeder(t testing.TB, lim Limits) *feeder { return &feeder{t: t, lim: lim} }
@@ -31,7 +32,11 @@ func newFeeder(t testing.TB, lim Limits) *feeder { return &feeder{t: t, lim: lim
 // were until then.
 func (f *feeder) feed(in string) *feeder {
 	for in != "" {
+		size := len(f.d.buf)
 		room := f.d.Space()
+		if len(f.d.buf) > size {
+			f.grown++
+		}
 		if len(room) == 0 {
 			require.Fail(f.t, "no room to read into")
 		}
@@ -77,12 +82,13 @@ func (f *feeder) drain() {
 	}
 }
 
-// feedBytes has in arrive byte by byte.
-func (f *feeder) feedBytes(in string) *feeder {
-	for i := range len(in) {
-		f.feed(in[i : i+1])
+// feedBy has in arrive in pieces of n bytes.
+func (f *feeder) feedBy(n int, in string) *feeder {
+	for len(in) > n {
+		f.feed(in[:n])
+		in = in[n:]
 	}
-	return f
+	return f.feed(in)
 }
 
 // multibulk encodes a command as clients do.

@@ -1,0 +1,138 @@
+// Command disqo is the broker.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+
+	"github.com/disqo/disqo/server"
+	"github.com/disqo/disqo/server/config"
+)
+
+// version is the release; the linker sets it.
+var version = "0.1.0"
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings passed in; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	build := buildInfo()
+	if len(args) > 0 {
+		switch args[0] {
+		case "-v", "--version":
+			fmt.Fprintf(stdout, "disqo %s commit %s %s %s/%s\n", build.Version, build.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return 0
+		case "-h", "--help":
+			usage(stdout)
+			return 0
+		}
+	}
+	set, err := config.Load(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "disqo: %v\n", err)
+		return 1
+	}
+	if err := serve(set, build, stderr); err != nil {
+		fmt.Fprintf(stderr, "disqo: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// serve runs the broker until a signal or SHUTDOWN; a second signal kills it.
+func serve(set *config.Set, build server.Build, stderr io.Writer) error {
+	cfg := set.Get()
+	if cfg.Procs > 0 {
+		runtime.GOMAXPROCS(cfg.Procs)
+	}
+	log, level, closeLog, err := newLog(cfg, stderr)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	s, err := server.New(server.Options{Config: set, Log: log, LogLevel: level, Build: build})
+	if err != nil {
+		return err
+	}
+	if cfg.PidFile != "" {
+		path := cfg.Path(cfg.PidFile)
+		if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			s.Close()
+			return fmt.Errorf("pidfile: %w", err)
+		}
+		defer func() { _ = os.Remove(path) }()
+	}
+	return s.Run(ctx)
+}
+
+// newLog returns the logger of the configuration and what closes its file.
+func newLog(cfg *config.Config, stderr io.Writer) (*slog.Logger, *slog.LevelVar, func(), error) {
+	out, closeLog := stderr, func() {}
+	if cfg.LogFile != "" {
+		f, err := os.OpenFile(cfg.Path(cfg.LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("logfile: %w", err)
+		}
+		out, closeLog = f, func() { _ = f.Close() }
+	}
+	level := new(slog.LevelVar)
+	level.Set(server.LogLevel(cfg.LogLevel))
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(out, options)), level, closeLog, nil
+	}
+	return slog.New(slog.NewTextHandler(out, options)), level, closeLog, nil
+}
+
+// buildInfo says which program this is, as far as the toolchain knows.
+func buildInfo() server.Build {
+	b := server.Build{Version: version, Commit: "unknown"}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.modified":
+			b.Dirty = s.Value == "true"
+		}
+	}
+	return b
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, `Usage: disqo [file | -] [--directive value ...]
+       disqo --version | --help
+
+Disqo is a distributed in-memory job broker that speaks RESP. Without arguments
+it serves clients on port 7711. A configuration file has one directive a line;
+the same directives can be given as options, which win.
+
+Directives, with their defaults:
+
+`)
+	for _, d := range config.Directives() {
+		def := d.Default
+		if def == "" {
+			def = `""`
+		}
+		fmt.Fprintf(w, "  %s %s\n      %s", d.Name, def, d.Help)
+		if d.Values != "" {
+			fmt.Fprintf(w, " (%s)", d.Values)
+		}
+		fmt.Fprintln(w)
+	}
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/disqo/disqo/server/node"
+	"github.com/disqo/disqo/server/resp"
+	"github.com/disqo/disqo/store"
+)
+
+// waiter is a GETJOB that waits for a job. Its claim is taken once: by the
+// hand-off of a job, by a timeout, a disconnect or the end of the server. Its
+// reply is made by whoever won, under the shard's lock if it is a job.
+type waiter struct {
+	claimed  atomic.Bool
+	done     atomic.Bool // the winner is finished with it
+	wake     func()
+	ticket   *node.Ticket
+	until    int64 // milliseconds, when it times out; 0: never
+	counters bool
+
+	reply resp.Reply
+	got   bool
+	job   handed
+}
+
+// Claim implements store.Waiter.
+func (w *waiter) Claim() bool { return w.claimed.CompareAndSwap(false, true) }
+
+// Deliver implements store.Waiter.
+func (w *waiter) Deliver(j *store.Job) {
+	w.got = true
+	w.job = handed{id: j.ID, lease: j.NextQueue}
+	w.reply.Array(1)
+	writeJob(&w.reply, j, w.counters)
+}
+
+// Wake implements store.Waiter.
+func (w *waiter) Wake() {
+	w.done.Store(true)
+	w.wake()
+}
+
+// await waits for a winner to finish; that is a matter of a shard's lock.
+func (w *waiter) await() {
+	for !w.done.Load() {
+		runtime.Gosched()
+	}
+}
+
+// block makes the session wait for a job of the queues.
+func (s *session) block(req *getJob) {
+	w := &waiter{wake: s.wake, counters: req.counters}
+	w.reply.Proto = s.reply.Proto
+	if req.timeout > 0 {
+		w.until = s.srv.node.Now() + req.timeout
+	}
+	ticket, err := s.srv.node.Block(req.queues, w)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	w.ticket = ticket
+	s.wait = w
+	s.info.blocked.Store(true)
+	s.srv.stats.blocked.Add(1)
+}
+
+// endWait takes the waiter out of its queues; its claim must be taken.
+func (s *session) endWait() {
+	s.srv.node.Unblock(s.wait.ticket)
+	s.wait = nil
+	s.info.blocked.Store(false)
+	s.srv.stats.blocked.Add(-1)
+}
+
+// settleWait completes a GETJOB whose wait is over: a job came, the server
+// dismissed it, its time is up, or the node is leaving the cluster.
+func (s *session) settleWait() bool {
+	w := s.wait
+	switch {
+	case w.done.Load():
+		s.endWait()
+		s.answerWait(w)
+	case w.until != 0 && s.srv.node.Now() >= w.until && w.Claim():
+		s.endWait()
+		s.answerWait(w)
+	case s.srv.node.Leaving() && w.Claim():
+		s.endWait()
+		s.reply.Error(leavingText)
+	default:
+		return false
+	}
+	return true
+}
+
+// answerWait writes the reply of a GETJOB that waited.
+func (s *session) answerWait(w *waiter) {
+	from := len(s.reply.B)
+	if !w.got {
+		s.reply.NullArray()
+	} else {
+		w.job.start = s.base + uint64(from)
+		s.reply.B = append(s.reply.B, w.reply.B...)
+		w.job.end = s.base + uint64(len(s.reply.B))
+		s.handed = append(s.handed, w.job)
+	}
+	if s.silent == speechless {
+		s.mute(from)
+	}
+}

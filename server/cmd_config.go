@@ -1,0 +1,127 @@
+package server
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/resp"
+)
+
+// CONFIG GET pattern | SET name value | RESETSTAT | REWRITE
+func cmdConfig(s *session, args [][]byte) {
+	words := map[string]int{"get": 3, "set": 4, "resetstat": 2, "rewrite": 2}
+	sub := strings.ToLower(string(args[1]))
+	switch want, ok := words[sub]; {
+	case !ok:
+		s.reply.Error("ERR CONFIG subcommand must be one of GET, SET, RESETSTAT, REWRITE")
+		return
+	case len(args) != want:
+		s.errorf("ERR Wrong number of arguments for CONFIG %s", resp.Echo(args[1]))
+		return
+	}
+	switch sub {
+	case "get":
+		pairs := s.srv.cfg.Match(string(args[2]))
+		s.reply.Map(len(pairs))
+		for _, p := range pairs {
+			s.reply.BulkString(p.Name)
+			s.reply.BulkString(p.Value)
+		}
+	case "set":
+		s.configSet(string(args[2]), string(args[3]))
+	case "resetstat":
+		s.srv.resetStats()
+		s.reply.Status("OK")
+	case "rewrite":
+		s.configRewrite()
+	}
+}
+
+func (s *session) configSet(name, value string) {
+	err := s.srv.cfg.Update(name, value)
+	var unknown *config.UnknownError
+	var invalid *config.InvalidError
+	switch {
+	case err == nil:
+		if strings.EqualFold(name, "requirepass") {
+			s.authed = s.srv.passwords.Load() // whoever sets the password knows it
+		}
+		s.reply.Status("OK")
+	case errors.As(err, &unknown):
+		s.errorf("ERR Unsupported CONFIG parameter: %s", resp.Echo([]byte(name)))
+	case errors.As(err, &invalid) && strings.EqualFold(name, "dir"):
+		s.errorf("ERR Changing directory: %s", sentence(invalid.Why))
+	case errors.As(err, &invalid) && strings.EqualFold(name, "appendonly") && strings.EqualFold(value, "yes"):
+		s.errorf("ERR Unable to turn on AOF. %s", sentence(invalid.Why))
+	case errors.As(err, &invalid):
+		s.errorf("ERR Invalid argument '%s' for CONFIG SET '%s'", resp.Echo([]byte(value)), resp.Echo([]byte(name)))
+	default:
+		s.errorf("ERR %s", err)
+	}
+}
+
+// sentence begins a text with a capital.
+func sentence(text string) string {
+	if text == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func (s *session) configRewrite() {
+	err := s.srv.cfg.Rewrite()
+	switch {
+	case err == nil:
+		s.srv.log.Info("the configuration file was rewritten", "file", s.srv.cfg.File(), "client", s.info.addr)
+		s.reply.Status("OK")
+	case errors.Is(err, config.ErrNoFile):
+		s.reply.Error("ERR The server is running without a config file")
+	default:
+		s.srv.log.Warn("rewriting the configuration file failed", "file", s.srv.cfg.File(), "error", err)
+		s.errorf("ERR Rewriting config file: %s", err)
+	}
+}
+
+func (s *Server) resetStats() {
+	s.stats.reset()
+	for i := range s.commands.rows {
+		st := s.commands.rows[i].stats
+		st.calls.Store(0)
+		st.nanos.Store(0)
+	}
+}
+
+// changed carries out what a new configuration means for the running server.
+// It is called before the configuration is in force and vetoes nothing.
+func (s *Server) changed(name string, old, new *config.Config) error {
+	if old.RequirePass != new.RequirePass {
+		s.passwords.Add(1)
+	}
+	s.node.SetKeepSpent(new.MaxMemoryPolicy == "noeviction")
+	if old.MaxMemory != new.MaxMemory {
+		s.node.SetMaxMemory(new.MaxMemory)
+		setCollectorLimit(new.MaxMemory)
+	}
+	if s.level != nil {
+		s.level.Set(LogLevel(new.LogLevel))
+	}
+	if name != "requirepass" {
+		s.log.Info("configuration changed", "directive", name)
+	} else {
+		s.log.Info("the password was changed")
+	}
+	return nil
+}
+
+// LogLevel returns what a loglevel directive means.
+func LogLevel(name string) slog.Level {
+	switch name {
+	case "debug", "verbose":
+		return slog.LevelDebug
+	case "warning":
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,230 @@
+package server
+
+import (
+	"github.com/disqo/disqo/server/resp"
+	"github.com/disqo/disqo/store"
+)
+
+// ADDJOB queue body ms-timeout [REPLICATE n] [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC]
+func cmdAddJob(s *session, args [][]byte) {
+	req, err := parseAddJob(args, s.srv.cfg.Get(), s.srv.node.DefaultCopies())
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	id, err := s.srv.node.Add(&req.spec)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.reply.B = append(s.reply.B, '+')
+	s.reply.B = id.AppendText(s.reply.B)
+	s.reply.B = append(s.reply.B, '\r', '\n')
+}
+
+// GETJOB [NOHANG] [TIMEOUT ms] [COUNT n] [WITHCOUNTERS] FROM queue [queue ...]
+func cmdGetJob(s *session, args [][]byte) {
+	req, err := parseGetJob(args, s.srv.cfg.Get())
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	got, err := s.fetch(&req)
+	switch {
+	case err != nil:
+		s.fail(err)
+	case got > 0:
+	case req.nohang || s.inExec:
+		s.reply.NullArray()
+	case s.srv.node.Leaving() || s.left:
+		s.reply.Error(leavingText)
+	default:
+		s.block(&req)
+	}
+}
+
+// fetch answers with up to COUNT jobs that are there. A reply ends early when
+// it is as large as a client may leave unread: COUNT is a maximum.
+func (s *session) fetch(req *getJob) (got int, err error) {
+	from, first := len(s.reply.B), len(s.handed)
+	room := from + fetchRoom(s.srv.cfg.Get().ClientOutputBufferLimit.Hard)
+	s.reply.Array(req.count)
+	head := len(s.reply.B) - from
+	got, err = s.srv.node.Fetch(req.queues, req.count, func(j *store.Job) bool {
+		h := handed{id: j.ID, lease: j.NextQueue, start: s.base + uint64(len(s.reply.B))}
+		writeJob(&s.reply, j, req.counters)
+		h.end = s.base + uint64(len(s.reply.B))
+		s.handed = append(s.handed, h)
+		return len(s.reply.B) < room
+	})
+	if got == 0 || err != nil && got == 0 {
+		s.reply.B = s.reply.B[:from]
+		return 0, err
+	}
+	if got != req.count {
+		s.recount(from, head, got, s.handed[first:])
+	}
+	return got, nil
+}
+
+// fetchRoom is how many bytes one GETJOB gathers before it stops.
+func fetchRoom(hard int64) int {
+	if hard <= 0 {
+		return 64 << 20
+	}
+	return int(hard)
+}
+
+// recount replaces the array header of head bytes at from, which announced
+// more jobs than there were, and moves what follows.
+func (s *session) recount(from, head, n int, jobs []handed) {
+	var fresh resp.Reply
+	fresh.Array(n)
+	body := s.reply.B[from+head:]
+	s.reply.B = append(append(s.reply.B[:from], fresh.B...), body...)
+	moved := uint64(head - len(fresh.B))
+	for i := range jobs {
+		jobs[i].start -= moved
+		jobs[i].end -= moved
+	}
+}
+
+// writeJob writes a job as GETJOB and QPEEK show it.
+func writeJob(r *resp.Reply, j *store.Job, counters bool) {
+	if counters {
+		r.Array(7)
+	} else {
+		r.Array(3)
+	}
+	r.BulkString(j.Queue)
+	writeID(r, &j.ID)
+	r.Bulk(j.Body)
+	if counters {
+		r.BulkString("nacks")
+		r.Int(int64(j.Nacks))
+		r.BulkString("additional-deliveries")
+		r.Int(int64(j.Extra))
+	}
+}
+
+func writeID(r *resp.Reply, id *store.ID) {
+	r.B = append(r.B, "$40\r\n"...)
+	r.B = id.AppendText(r.B)
+	r.B = append(r.B, '\r', '\n')
+}
+
+// each runs a command on many ids: all are checked first, and the reply is how
+// many it did something to.
+func (s *session) each(args [][]byte, do func(id *store.ID) bool) {
+	var few [16]store.ID
+	ids, err := parseIDs(few[:0], args[1:])
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	done := int64(0)
+	for i := range ids {
+		if do(&ids[i]) {
+			done++
+		}
+	}
+	s.reply.Int(done)
+}
+
+// ACKJOB id [id ...]
+func cmdAckJob(s *session, args [][]byte) { s.each(args, s.srv.node.Ack) }
+
+// FASTACK id [id ...]: with no other node there is nobody to tell.
+func cmdFastAck(s *session, args [][]byte) { s.each(args, s.srv.node.Delete) }
+
+// DELJOB id [id ...]
+func cmdDelJob(s *session, args [][]byte) { s.each(args, s.srv.node.Delete) }
+
+// ENQUEUE id [id ...]
+func cmdEnqueue(s *session, args [][]byte) { s.each(args, s.srv.node.Enqueue) }
+
+// NACK id [id ...]
+func cmdNack(s *session, args [][]byte) { s.each(args, s.srv.node.Nack) }
+
+// DEQUEUE id [id ...]
+func cmdDequeue(s *session, args [][]byte) { s.each(args, s.srv.node.Dequeue) }
+
+// WORKING id
+func cmdWorking(s *session, args [][]byte) {
+	id, ok, err := store.ParseID(args[1])
+	if err == nil && !ok {
+		err = store.ErrNoJob
+	}
+	var retry uint32
+	if err == nil {
+		retry, err = s.srv.node.Working(&id)
+	}
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.reply.Int(int64(retry))
+}
+
+// SHOW id
+func cmdShow(s *session, args [][]byte) {
+	id, ok, err := store.ParseID(args[1])
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	if !ok || !s.srv.node.Get(&id, s.show) {
+		s.reply.Null()
+	}
+}
+
+// show writes all about a job, in the reference's order.
+func (s *session) show(j *store.Job) {
+	now := s.srv.node.Now()
+	r := &s.reply
+	r.Array(30)
+	r.BulkString("id")
+	writeID(r, &j.ID)
+	r.BulkString("queue")
+	r.BulkString(j.Queue)
+	r.BulkString("state")
+	r.BulkString(j.State.String())
+	for _, f := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"repl", int64(j.Repl)},
+		{"ttl", max(0, (j.Expires-now+999)/1000)},
+		{"ctime", j.Created},
+		{"delay", int64(j.Delay)},
+		{"retry", int64(j.Retry)},
+		{"nacks", int64(j.Nacks)},
+		{"additional-deliveries", int64(j.Extra)},
+	} {
+		r.BulkString(f.name)
+		r.Int(f.value)
+	}
+	r.BulkString("nodes-delivered")
+	r.Array(1)
+	r.BulkString(s.srv.node.ID())
+	r.BulkString("nodes-confirmed")
+	r.Array(0)
+	requeue := j.Requeue(now)
+	r.BulkString("next-requeue-within")
+	awake := j.Expires
+	if requeue == 0 {
+		r.Null()
+	} else {
+		r.Int(max(0, requeue-now))
+		awake = min(awake, requeue)
+	}
+	r.BulkString("next-awake-within")
+	r.Int(max(0, awake-now))
+	r.BulkString("body")
+	r.Bulk(j.Body)
+}
+
+// LOADJOB is part of the reference's log, not of its protocol.
+func cmdLoadJob(s *session, _ [][]byte) {
+	s.reply.Error("ERR LOADJOB is a special command only processed from AOF")
+}

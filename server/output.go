@@ -1,0 +1,169 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// errStalled ends a connection whose client takes nothing.
+var errStalled = errors.New("the client took no byte of its replies within client-write-timeout")
+
+// writePiece is how much is handed to the kernel at a time while a client is
+// slow, so that progress is seen.
+const writePiece = 64 << 10
+
+// output sends a connection's replies. Usually the kernel takes a batch at
+// once and that is all. When it does not, because the client has yet to read,
+// the rest is sent by a goroutine that lives until all is sent, so that the
+// connection can go on reading: clients may send a whole pipeline before they
+// read their first reply.
+type output struct {
+	nc      net.Conn
+	raw     syscall.RawConn // nil: no single non-blocking write; always use the goroutine
+	timeout func() time.Duration
+	wake    func() // tells the connection about err
+
+	attempt func(fd uintptr) bool // made once: a closure a write would be garbage
+	try     []byte
+	tryN    int
+	tryErr  error
+
+	mu      sync.Mutex
+	idle    sync.Cond // pending became 0, or less than somebody waits for, or err was set
+	buf     []byte    // to be sent after what the goroutine is sending
+	pending int       // bytes not yet handed to the kernel
+	sending bool      // the goroutine runs
+	sent    uint64    // bytes handed to the kernel in all
+	err     error     // sticky
+}
+
+func (o *output) init(nc net.Conn, timeout func() time.Duration, wake func()) {
+	o.nc, o.timeout, o.wake = nc, timeout, wake
+	o.idle.L = &o.mu
+	o.raw = rawConn(nc)
+	o.attempt = func(fd uintptr) bool {
+		o.tryN, o.tryErr = writeOnce(fd, o.try)
+		return true
+	}
+}
+
+// send takes b, which stays the caller's, and returns the sticky error.
+func (o *output) send(b []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil || len(b) == 0 {
+		return o.err
+	}
+	if !o.sending {
+		n := o.now(b)
+		o.sent += uint64(n)
+		if b = b[n:]; len(b) == 0 || o.err != nil {
+			return o.err
+		}
+		o.sending = true
+		go o.drain()
+	}
+	o.buf = append(o.buf, b...)
+	o.pending += len(b)
+	return nil
+}
+
+// now hands over what the kernel takes without waiting.
+func (o *output) now(b []byte) int {
+	if o.raw == nil {
+		return 0
+	}
+	o.try = b
+	err := o.raw.Write(o.attempt)
+	o.try = nil
+	if err == nil {
+		err = o.tryErr
+	}
+	if err != nil {
+		o.err = err
+		return 0
+	}
+	return o.tryN
+}
+
+// drain sends until nothing is left or the client takes nothing for too long.
+func (o *output) drain() {
+	var spare []byte
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.buf) > 0 && o.err == nil {
+		chunk := o.buf
+		o.buf, spare = spare[:0], nil
+		for len(chunk) > 0 && o.err == nil {
+			o.mu.Unlock()
+			n, err := o.piece(chunk[:min(len(chunk), writePiece)])
+			o.mu.Lock()
+			chunk = chunk[n:]
+			o.sent += uint64(n)
+			o.pending -= n
+			if err != nil {
+				o.err = err
+			}
+			o.idle.Broadcast()
+		}
+	}
+	o.sending, o.buf = false, nil
+	o.idle.Broadcast()
+	if o.err != nil {
+		o.wake()
+	}
+}
+
+// piece writes a piece; a deadline that passes after some progress is no error.
+func (o *output) piece(b []byte) (int, error) {
+	if err := o.nc.SetWriteDeadline(time.Now().Add(o.timeout())); err != nil {
+		return 0, err
+	}
+	n, err := o.nc.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if n > 0 {
+			return n, nil
+		}
+		err = errStalled
+	}
+	return n, err
+}
+
+// await waits until at most limit bytes are pending. It ends: either the
+// client takes something within the write deadline, or err is set.
+func (o *output) await(limit int) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.pending > limit && o.err == nil {
+		o.idle.Wait()
+	}
+	return o.err
+}
+
+// finish waits for the goroutine to end. The connection must have been closed
+// or its output awaited.
+func (o *output) finish() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.sending {
+		o.idle.Wait()
+	}
+}
+
+// failed returns the sticky error.
+func (o *output) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// progress returns what was handed to the kernel and what was not.
+func (o *output) progress() (sent uint64, pending int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sent, o.pending
+}

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package server
+
+import "net"
+
+// Elsewhere the process is not asked.
+
+func cpuTimes() processTimes { return processTimes{} }
+
+func residentBytes() int64 { return 0 }
+
+func descriptor(net.Conn) int { return -1 }

@@ -1,0 +1,229 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/disqo/disqo/cluster"
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/node"
+)
+
+// Server is a broker: a node and the sockets by which clients reach it.
+type Server struct {
+	cfg      *config.Set
+	log      *slog.Logger
+	level    *slog.LevelVar // what loglevel sets; nil if the logger is not ours
+	identity *cluster.Identity
+	peers    *cluster.Table
+	node     *node.Node
+	commands *commands
+	clients  clients
+	stats    stats
+	slowlog  slowlog
+	latency  latency
+	monitors monitors
+
+	build   Build
+	started time.Time
+	runID   string
+	port    int // of the first TCP listener
+
+	listeners []net.Listener
+	conns     sync.WaitGroup
+	helpers   sync.WaitGroup // accept loops and the sampler
+
+	passwords   atomic.Uint64 // generation of requirepass
+	pausedUntil atomic.Int64  // CLIENT PAUSE, milliseconds of the node's clock
+	stopping    atomic.Bool
+	quit        chan struct{} // closed when the server shall stop
+	quitOnce    sync.Once
+}
+
+// Build says which program this is.
+type Build struct {
+	Version string // N.N.N
+	Commit  string
+	Dirty   bool
+}
+
+// Options are what a server needs beside its configuration.
+type Options struct {
+	Config   *config.Set
+	Log      *slog.Logger
+	LogLevel *slog.LevelVar // follows CONFIG SET loglevel; may be nil
+	Build    Build
+}
+
+// New makes a server that listens but does not serve yet: a client that
+// connects is answered once Run is called. Close must be called if Run is not.
+func New(o Options) (*Server, error) {
+	cfg := o.Config.Get()
+	s := &Server{
+		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
+		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
+	}
+	s.passwords.Store(1)
+	var err error
+	if s.commands, err = newCommands(cfg.RenameCommand); err != nil {
+		return nil, err
+	}
+	if s.identity, err = cluster.OpenIdentity(cfg.Path(cfg.ClusterConfigFile)); err != nil {
+		return nil, err
+	}
+	if err = s.open(cfg); err != nil {
+		s.Close()
+		return nil, err
+	}
+	s.cfg.OnChange(s.changed)
+	return s, nil
+}
+
+// open makes the node and the listeners.
+func (s *Server) open(cfg *config.Config) (err error) {
+	s.peers = cluster.NewTable(s.identity.ID())
+	s.node, err = node.New(node.Options{
+		ID: s.identity.ID(), MaxMemory: cfg.MaxMemory, MaxQueues: int64(cfg.MaxQueues),
+		KeepSpent: cfg.MaxMemoryPolicy == "noeviction",
+	})
+	if err != nil {
+		return err
+	}
+	s.node.SetLeaving(s.identity.Leaving())
+	if err := s.listen(cfg); err != nil {
+		return err
+	}
+	if err := s.identity.Save(s.port); err != nil {
+		return fmt.Errorf("%s: %w", cfg.Path(cfg.ClusterConfigFile), err)
+	}
+	setCollectorLimit(cfg.MaxMemory)
+	return nil
+}
+
+// Close releases what New took.
+func (s *Server) Close() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	if s.node != nil {
+		s.node.Close()
+	}
+	if err := s.identity.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		s.log.Warn("releasing the identity failed", "error", err)
+	}
+}
+
+// Addrs returns the addresses the server listens on.
+func (s *Server) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(s.listeners))
+	for i, l := range s.listeners {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
+
+// Run serves until ctx ends or a client says SHUTDOWN. Then it stops accepting,
+// lets what was received be executed and answered, tells blocked consumers to
+// go elsewhere, and returns when all connections are closed, by force after
+// shutdown-timeout. It closes the server.
+func (s *Server) Run(ctx context.Context) error {
+	for _, l := range s.listeners {
+		s.helpers.Go(func() { s.accept(l) })
+	}
+	s.helpers.Go(s.sampler)
+	s.log.Info("ready for clients", "node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(),
+		"pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory)
+	select {
+	case <-ctx.Done():
+	case <-s.quit:
+	}
+	s.log.Info("stopping", "clients", s.clients.len())
+	s.stop()
+	s.log.Info("stopped", "jobs", s.node.Jobs())
+	return nil
+}
+
+// Shutdown makes Run return. Safe for any goroutine, any number of times.
+func (s *Server) Shutdown() { s.quitOnce.Do(func() { close(s.quit) }) }
+
+func (s *Server) stop() {
+	s.Shutdown()
+	s.stopping.Store(true)
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	s.helpers.Wait()
+	for _, c := range s.clients.all() {
+		c.wake()
+	}
+	closed := make(chan struct{})
+	go func() {
+		s.conns.Wait()
+		close(closed)
+	}()
+	timeout := time.NewTimer(time.Duration(s.cfg.Get().ShutdownTimeout) * time.Second)
+	defer timeout.Stop()
+	select {
+	case <-closed:
+	case <-timeout.C:
+		s.log.Warn("clients did not take their replies within shutdown-timeout", "clients", s.clients.len())
+		for _, c := range s.clients.all() {
+			c.kill()
+		}
+		<-closed
+	}
+	s.Close()
+}
+
+// forget is called by a connection that has ended.
+func (s *Server) forget(c *conn) { s.clients.remove(c) }
+
+// ticks is a cheap clock for durations, in nanoseconds.
+func (s *Server) ticks() int64 { return int64(time.Since(s.started)) }
+
+// paused reports whether CLIENT PAUSE is in force.
+func (s *Server) paused() bool {
+	until := s.pausedUntil.Load()
+	return until != 0 && s.node.Now() < until
+}
+
+// sampler takes the figures that are averages or peaks.
+func (s *Server) sampler() {
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case now := <-tick.C:
+			s.sample(now)
+		}
+	}
+}
+
+func (s *Server) sample(now time.Time) {
+	s.stats.rate.sample(now, [3]int64{s.calls(), s.stats.netInput.Load(), s.stats.netOutput.Load()})
+	if used := s.node.Used(); used > s.stats.peakMemory.Load() {
+		s.stats.peakMemory.Store(used)
+	}
+}
+
+// calls returns how many commands were executed.
+func (s *Server) calls() (n int64) {
+	for i := range s.commands.rows {
+		n += s.commands.rows[i].stats.calls.Load()
+	}
+	return n
+}
+
+func sortByID(list []*conn) {
+	slices.SortFunc(list, func(a, b *conn) int { return int(a.info.id - b.info.id) })
+}

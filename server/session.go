@@ -1,0 +1,285 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/resp"
+	"github.com/disqo/disqo/store"
+)
+
+// session is one client's conversation: commands in, reply bytes out. It never
+// blocks: a GETJOB that has to wait leaves the session halted until settle
+// finds it done. It belongs to one goroutine.
+type session struct {
+	srv  *Server
+	info *clientInfo
+	wake func() // passed to whoever will complete something
+
+	reply  resp.Reply
+	base   uint64 // bytes of replies before reply.B
+	authed uint64 // the password's generation that this client gave
+	lim    resp.Limits
+	limCfg *config.Config // what lim was made from
+
+	wait    *waiter // a blocked GETJOB, nil if none
+	pauseTo int64   // DEBUG SLEEP: halted until then, milliseconds; 0 if not
+	held    bool    // was halted when settle last looked
+	closing bool    // close when the replies are sent
+	left    bool    // was told that the server stops
+
+	silent   silence
+	tx       *transaction // MULTI was said
+	inExec   bool         // commands of a transaction are running
+	handed   []handed     // jobs delivered in replies that are not all sent
+	lastTick int64        // srv.ticks() when the last command ended
+
+	monitoring bool
+	monitored  func([]byte) // takes MONITOR's lines; any goroutine
+}
+
+// silence is what CLIENT REPLY asked for.
+type silence uint8
+
+const (
+	speaking   silence = iota
+	skipNext           // the next command is not answered
+	skipping           // this command is not answered
+	speechless         // nothing is answered
+)
+
+// handed is a job in the output: if its reply cannot be written, it goes back.
+type handed struct {
+	id         store.ID
+	lease      int64
+	start, end uint64 // where its bytes are in all the bytes of this client
+}
+
+func (s *session) init(srv *Server, info *clientInfo, wake func()) {
+	s.srv, s.info, s.wake = srv, info, wake
+	s.reply.Proto = 2
+}
+
+// halted reports whether no further command may be executed now.
+func (s *session) halted() bool {
+	return s.wait != nil || s.pauseTo != 0 || s.srv.paused()
+}
+
+// blocked reports whether a GETJOB waits.
+func (s *session) blocked() bool { return s.wait != nil }
+
+// deadline returns when settle will have something to do without being woken.
+func (s *session) deadline() (at time.Time) {
+	until := int64(0)
+	switch {
+	case s.wait != nil:
+		until = s.wait.until
+	case s.pauseTo != 0:
+		until = s.pauseTo
+	case s.srv.paused():
+		until = s.srv.pausedUntil.Load()
+	}
+	if until == 0 {
+		return at
+	}
+	return time.Now().Add(time.Duration(until-s.srv.node.Now()) * time.Millisecond)
+}
+
+// settle completes what can be completed, and reports whether the session has
+// something to send or can go on.
+func (s *session) settle() bool {
+	progress := s.wait != nil && s.settleWait()
+	if s.pauseTo != 0 && s.srv.node.Now() >= s.pauseTo {
+		s.pauseTo = 0
+	}
+	was := s.held
+	s.held = s.halted()
+	return progress || was && !s.held
+}
+
+// stop ends the session because the server stops: what was executed is
+// answered, a consumer that waits is told.
+func (s *session) stop() {
+	if s.left {
+		return
+	}
+	s.left, s.closing = true, true
+	if s.wait != nil && s.wait.Claim() {
+		s.endWait()
+		s.reply.Error(leavingText)
+	}
+}
+
+// close is called once, when the connection is gone; sent is how many bytes of
+// its replies the kernel took. Jobs in replies that were not written go back;
+// an at-most-once job only if no byte of its reply was handed over.
+func (s *session) close(sent uint64) {
+	if w := s.wait; w != nil {
+		if !w.Claim() {
+			w.await()
+			s.settleWait()
+		} else {
+			s.endWait()
+		}
+	}
+	for i := range s.handed {
+		h := &s.handed[i]
+		if h.end > sent && (!h.id.AtMostOnce() || h.start >= sent) {
+			s.srv.node.Return(&h.id, h.lease)
+		}
+	}
+	s.srv.monitors.remove(s)
+}
+
+// flushed says that the n bytes of reply.B were taken; a buffer larger than
+// keep is given back.
+func (s *session) flushed(n, keep int) {
+	s.base += uint64(n)
+	s.reply.B = s.reply.B[:0]
+	if cap(s.reply.B) > keep {
+		s.reply.B = nil
+	}
+}
+
+// confirm forgets the jobs whose replies were sent.
+func (s *session) confirm(sent uint64) {
+	if len(s.handed) == 0 {
+		return
+	}
+	k := 0
+	for k < len(s.handed) && s.handed[k].end <= sent {
+		k++
+	}
+	if s.handed = s.handed[:copy(s.handed, s.handed[k:])]; len(s.handed) == 0 && cap(s.handed) > 64 {
+		s.handed = nil
+	}
+}
+
+// limits returns what the client may send now.
+func (s *session) limits() *resp.Limits {
+	cfg := s.srv.cfg.Get()
+	if cfg != s.limCfg {
+		s.limCfg = cfg
+		s.lim = resp.Limits{
+			MaxArgs: cfg.MaxArguments, MaxBulk: cfg.MaxJobSize, MaxInline: int(cfg.MaxInlineSize),
+			MaxCommand: cfg.MaxJobSize + commandRoom + int64(cfg.MaxArguments)*idRoom,
+			UnauthArgs: cfg.UnauthMaxArguments, UnauthBulk: cfg.UnauthMaxBulk,
+		}
+	}
+	s.lim.Unauthenticated = !s.authenticated(cfg)
+	return &s.lim
+}
+
+// A command may be as long as one job, a queue name and options, and as many
+// job ids as arguments are allowed ("$40\r\n", the id, "\r\n").
+const (
+	commandRoom = 128 << 10
+	idRoom      = 47
+)
+
+func (s *session) authenticated(cfg *config.Config) bool {
+	return cfg.RequirePass == "" || s.authed == s.srv.passwords.Load()
+}
+
+// refuse answers input that is no command.
+func (s *session) refuse(err error) {
+	var large *resp.TooLargeError
+	if errors.As(err, &large) {
+		if s.tx != nil {
+			s.tx.spoil()
+		}
+	} else {
+		s.closing = true
+	}
+	s.reply.Error("ERR " + err.Error())
+}
+
+// beginBatch is called before the commands of one read.
+func (s *session) beginBatch() { s.lastTick = s.srv.ticks() }
+
+// exec executes one command; args are the caller's and end with the call.
+func (s *session) exec(args [][]byte) {
+	from := len(s.reply.B)
+	if s.silent == skipNext {
+		s.silent = skipping
+	}
+	cmd, fault := s.admit(args)
+	switch {
+	case fault != "":
+		if s.tx != nil {
+			s.tx.spoil()
+		}
+		s.reply.Error(fault)
+	case s.tx != nil && cmd.flags&immediate == 0:
+		s.queue(cmd, args)
+	default:
+		s.run(cmd, args)
+	}
+	if s.silent >= skipping {
+		s.mute(from)
+	}
+}
+
+// mute takes back what was answered from a position on.
+func (s *session) mute(from int) {
+	s.reply.B = s.reply.B[:from]
+	for k := len(s.handed); k > 0 && s.handed[k-1].start >= s.base+uint64(from); k-- {
+		s.handed = s.handed[:k-1]
+	}
+	if s.silent == skipping {
+		s.silent = speaking
+	}
+}
+
+// admit finds the command and decides whether this client may run it now, in
+// the reference's order. A fault is the text of an error reply.
+func (s *session) admit(args [][]byte) (cmd *command, fault string) {
+	if cmd = s.srv.commands.find(args[0]); cmd == nil {
+		return nil, "ERR unknown command '" + resp.Echo(args[0]) + "'"
+	}
+	if cmd.arity > 0 && len(args) != cmd.arity || len(args) < -cmd.arity {
+		return cmd, "ERR wrong number of arguments for '" + cmd.name + "' command"
+	}
+	cfg := s.srv.cfg.Get()
+	if cmd.flags&preAuth == 0 && !s.authenticated(cfg) {
+		return cmd, "NOAUTH Authentication required."
+	}
+	if s.tx != nil && cmd.flags&noMulti != 0 {
+		return cmd, "ERR " + cmd.name + " is not allowed in MULTI"
+	}
+	return cmd, ""
+}
+
+// run executes an admitted command, in or out of a transaction.
+func (s *session) run(cmd *command, args [][]byte) {
+	if s.srv.node.Level() >= 2 && !s.srv.node.Relieve() && cmd.flags&denyOOM != 0 {
+		s.reply.Error("OOM command not allowed when used memory > 'maxmemory'.")
+		return
+	}
+	s.info.lastCmd.Store(cmd)
+	if s.srv.monitors.any() && cmd.flags&secret == 0 {
+		s.srv.monitors.feed(s, args)
+	}
+	cmd.run(s, args)
+	now := s.srv.ticks()
+	took := time.Duration(now - s.lastTick)
+	s.lastTick = now
+	cmd.stats.add(took)
+	cfg := s.srv.cfg.Get()
+	s.srv.slowlog.note(cfg, args, took, cmd)
+	s.srv.latency.note(cfg.LatencyMonitorThreshold, cmd, took)
+}
+
+// fail answers with an error value that came from the layers below.
+func (s *session) fail(err error) { s.reply.Error(faultText(err)) }
+
+// errorf answers with an error that was made here.
+func (s *session) errorf(format string, a ...any) { s.reply.Error(fmt.Sprintf(format, a...)) }
+
+// is reports whether an argument is the given upper-case word, in any case.
+func is(arg []byte, word string) bool {
+	return len(arg) == len(word) && bytes.EqualFold(arg, []byte(word))
+}
