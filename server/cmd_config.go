@@ -48,6 +48,7 @@ func (s *session) configSet(name, value string) {
 		if strings.EqualFold(name, "requirepass") {
 			s.authed = s.srv.passwords.Load() // whoever sets the password knows it
 		}
+		s.srv.wakeAll() // connections sleep by the old configuration
 		s.reply.Status("OK")
 	case errors.As(err, &unknown):
 		s.errorf("ERR Unsupported CONFIG parameter: %s", resp.Echo([]byte(name)))

@@ -95,8 +95,7 @@ func infoClients(s *Server, p func(string, any)) {
 func infoMemory(s *Server, p func(string, any)) {
 	used, rss := s.node.Used(), residentBytes()
 	peak := max(used, s.stats.peakMemory.Load())
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	heap, cycles := heapFigures()
 	p("used_memory", used)
 	p("used_memory_human", human(used))
 	p("used_memory_rss", rss)
@@ -107,9 +106,9 @@ func infoMemory(s *Server, p func(string, any)) {
 	p("maxmemory", s.cfg.Get().MaxMemory)
 	p("maxmemory_policy", s.cfg.Get().MaxMemoryPolicy)
 	p("memory_level", s.node.Level())
-	p("go_heap_bytes", m.HeapAlloc)
+	p("go_heap_bytes", heap)
 	p("go_goroutines", runtime.NumGoroutine())
-	p("go_gc_cycles", m.NumGC)
+	p("go_gc_cycles", cycles)
 }
 
 func infoPersistence(_ *Server, p func(string, any)) {

@@ -73,7 +73,7 @@ func table() []command {
 		{"time", cmdTime, 1, readonly | fast, nil},
 		{"command", cmdCommand, 0, readonly | loading, nil},
 		{"latency", cmdLatency, -2, readonly | admin | loading, nil},
-		{"hello", cmdHello, -1, readonly | fast | preAuth | secret, nil},
+		{"hello", cmdHello, -1, readonly | fast | preAuth | secret | noMulti, nil},
 		{"addjob", cmdAddJob, -4, write | denyOOM | fast, nil},
 		{"ackjob", cmdAckJob, -1, write | fast, nil},
 		{"deljob", cmdDelJob, -1, write | fast, nil},

@@ -25,6 +25,10 @@ const (
 	busyBytes  = 64 << 10
 )
 
+// lastReadTime is how long a connection listens once more when the server
+// stops: what was sent before is in the kernel already.
+const lastReadTime = 5 * time.Millisecond
+
 // Where a connection's goroutine is, for those who want to wake it.
 const (
 	running int32 = iota
@@ -44,6 +48,7 @@ type conn struct {
 	s   session
 
 	eof        bool
+	last       bool      // the server stops: the last read was made
 	begun      time.Time // when the command that is arriving began to, zero if none is
 	heard      time.Time // last read
 	hasTimeout bool      // a read deadline is set
@@ -170,6 +175,9 @@ func (c *conn) await() error {
 			return errGone
 		}
 		if c.srv.stopping.Load() {
+			if got := c.lastRead(); got {
+				return nil
+			}
 			c.s.stop()
 		}
 		if c.s.settle() || c.hasPushed() || c.s.closing {
@@ -264,6 +272,16 @@ func (c *conn) sleep(at time.Time) (got bool, err error) {
 		return true, nil
 	}
 	return false, errGone
+}
+
+// lastRead takes, once, what the client sent before the server stopped.
+func (c *conn) lastRead() (got bool) {
+	if c.last || c.eof || c.s.halted() {
+		return false
+	}
+	c.last = true
+	got, _ = c.sleep(time.Now().Add(lastReadTime))
+	return got
 }
 
 // listen waits for the bell.

@@ -161,9 +161,7 @@ func (s *Server) stop() {
 		_ = l.Close()
 	}
 	s.helpers.Wait()
-	for _, c := range s.clients.all() {
-		c.wake()
-	}
+	s.wakeAll()
 	closed := make(chan struct{})
 	go func() {
 		s.conns.Wait()
@@ -181,6 +179,13 @@ func (s *Server) stop() {
 		<-closed
 	}
 	s.Close()
+}
+
+// wakeAll makes every connection look at its state.
+func (s *Server) wakeAll() {
+	for _, c := range s.clients.all() {
+		c.wake()
+	}
 }
 
 // forget is called by a connection that has ended.

@@ -51,7 +51,7 @@ type Config struct {
 	CommandTimeout          int         // seconds a started command has to arrive whole, 0..86400; 0 = no limit
 	ClientWriteTimeout      int         // seconds without progress after which a write fails, 1..86400
 	ClientInputBufferLimit  int64       // unparsed input kept beyond one command, 16kb..1gb
-	ClientOutputBufferLimit OutputLimit // unsent replies before the client is closed
+	ClientOutputBufferLimit OutputLimit // unsent replies a client may leave unread
 	MultiMaxCommands        int         // commands one MULTI may queue, 1..1048576
 	MultiMaxBytes           int64       // bytes one MULTI may queue, 1kb..1gb
 
@@ -91,11 +91,13 @@ type Config struct {
 	SyslogFacility             string // "user" or "local0".."local7"
 }
 
-// OutputLimit bounds the replies a client leaves unread.
+// OutputLimit bounds the replies a client leaves unread. From Hard on no more
+// of its commands are read, and if it takes nothing for ClientWriteTimeout it is
+// closed; a client that does read loses nothing, however slow it is.
 type OutputLimit struct {
-	Hard        int64 // bytes at which the client is closed at once; 0 = no hard limit
-	Soft        int64 // bytes at which it is closed after SoftSeconds; 0 = no soft limit
-	SoftSeconds int   // how long Soft may be exceeded without a break
+	Hard        int64 // bytes; 0 = no limit
+	Soft        int64 // accepted for compatibility, no effect
+	SoftSeconds int   // accepted for compatibility, no effect
 }
 
 // Rename gives a command another name.

@@ -1,0 +1,159 @@
+package servertest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Process is a broker in a process of its own.
+type Process struct {
+	Addr string // of its TCP socket, on 127.0.0.1
+	Dir  string
+	Cmd  *exec.Cmd
+
+	mu   sync.Mutex
+	log  strings.Builder
+	exit chan error
+}
+
+var (
+	buildOnce sync.Once
+	buildPath string
+	buildErr  error
+)
+
+// Binary builds the program once for all tests of a package and returns its
+// path.
+func Binary(t testing.TB) string {
+	t.Helper()
+	buildOnce.Do(func() {
+		_, file, _, _ := runtime.Caller(0)
+		root := filepath.Join(filepath.Dir(file), "..", "..")
+		var dir string
+		if dir, buildErr = os.MkdirTemp("", "disqo-test"); buildErr != nil {
+			return
+		}
+		buildPath = filepath.Join(dir, "disqo")
+		cmd := exec.Command("go", "build", "-o", buildPath, "./cmd/disqo")
+		cmd.Dir = root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			buildErr = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	require.NoError(t, buildErr)
+	return buildPath
+}
+
+var listening = regexp.MustCompile(`addresses=\[?\[?([0-9.]+:\d+)`)
+
+// Exec starts a broker process on a free port of 127.0.0.1 and waits until it
+// serves. It is killed when the test ends, if it still runs.
+func Exec(t testing.TB, directives ...string) *Process {
+	t.Helper()
+	p := &Process{Dir: t.TempDir(), exit: make(chan error, 1)}
+	args := append([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", p.Dir}, directives...)
+	p.Cmd = exec.Command(Binary(t), args...)
+	stderr, err := p.Cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.Cmd.Start())
+	ready := make(chan string, 1)
+	go p.follow(stderr, ready)
+	t.Cleanup(func() {
+		_ = p.Cmd.Process.Kill()
+		p.wait(t)
+		if t.Failed() {
+			t.Log(p.Log())
+		}
+	})
+	select {
+	case p.Addr = <-ready:
+	case <-time.After(patience):
+	}
+	require.NotEmpty(t, p.Addr, "the server did not start: %s", p.Log())
+	return p
+}
+
+// follow keeps the log and reports the address.
+func (p *Process) follow(stderr io.Reader, ready chan<- string) {
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	told := false
+	for lines.Scan() {
+		p.mu.Lock()
+		p.log.WriteString(lines.Text() + "\n")
+		p.mu.Unlock()
+		if m := listening.FindStringSubmatch(lines.Text()); m != nil && !told {
+			told = true
+			ready <- m[1]
+		}
+	}
+	if !told {
+		ready <- ""
+	}
+	p.exit <- p.Cmd.Wait()
+}
+
+// Log returns what the process has logged.
+func (p *Process) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+func (p *Process) wait(t testing.TB) error {
+	select {
+	case err := <-p.exit:
+		p.exit <- err
+		return err
+	case <-time.After(patience):
+		t.Error("the server process did not end")
+		return nil
+	}
+}
+
+// Terminate sends SIGTERM and returns the exit code.
+func (p *Process) Terminate(t testing.TB) int {
+	t.Helper()
+	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
+	return p.ExitCode(t)
+}
+
+// ExitCode waits for the process to end and returns its exit code.
+func (p *Process) ExitCode(t testing.TB) int {
+	t.Helper()
+	_ = p.wait(t)
+	return p.Cmd.ProcessState.ExitCode()
+}
+
+// Alive reports whether the process still runs.
+func (p *Process) Alive() bool { return p.Cmd.Process.Signal(syscall.Signal(0)) == nil }
+
+// Resident returns the resident memory of the process in bytes (Linux).
+func (p *Process) Resident(t testing.TB) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.Cmd.Process.Pid))
+	require.NoError(t, err)
+	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	require.NoError(t, err)
+	return pages * int64(os.Getpagesize())
+}
+
+// Dial connects a client.
+func (p *Process) Dial(t testing.TB) *Client {
+	t.Helper()
+	return Dial(t, p.Addr)
+}
