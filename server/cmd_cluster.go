@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -22,8 +23,7 @@ func cmdCluster(s *session, args [][]byte) {
 	case sub == "myid" && len(rest) == 0:
 		s.reply.BulkString(s.srv.node.ID())
 	case sub == "info" && len(rest) == 0:
-		s.reply.BulkString("cluster_state:ok\r\ncluster_known_nodes:1\r\ncluster_reachable_nodes:0\r\ncluster_size:1\r\n" +
-			"cluster_stats_messages_sent:0\r\ncluster_stats_messages_received:0\r\n")
+		s.clusterInfo()
 	case sub == "forget" && len(rest) == 1:
 		s.clusterForget(string(rest[0]))
 	case sub == "reset" && len(rest) <= 1:
@@ -41,6 +41,12 @@ func cmdCluster(s *session, args [][]byte) {
 	default:
 		s.reply.Error("ERR Wrong CLUSTER subcommand or number of arguments")
 	}
+}
+
+func (s *session) clusterInfo() {
+	size := 1 + len(s.srv.peers.Nodes())
+	s.reply.BulkString(fmt.Sprintf("cluster_state:ok\r\ncluster_known_nodes:%d\r\ncluster_reachable_nodes:%d\r\ncluster_size:%d\r\n"+
+		"cluster_stats_messages_sent:0\r\ncluster_stats_messages_received:0\r\n", size, s.srv.node.Reachable(), size))
 }
 
 func (s *session) clusterMeet(rest [][]byte) {
