@@ -3,7 +3,6 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -306,12 +305,4 @@ func (s *session) describe(cmd *command) {
 			r.Array(0)
 		}
 	}
-}
-
-// host returns the host part of an address, or all of it.
-func host(addr string) string {
-	if h, _, err := net.SplitHostPort(addr); err == nil {
-		return h
-	}
-	return addr
 }

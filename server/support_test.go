@@ -1,0 +1,8 @@
+package server
+
+import "time"
+
+const (
+	waitFor   = 20 * time.Second
+	pollEvery = time.Millisecond
+)
