@@ -188,6 +188,9 @@ func (s *session) clientReply(mode []byte) {
 	case is(mode, "ON"):
 		s.silent = speaking
 		s.reply.Status("OK")
+	case s.inExec && (is(mode, "OFF") || is(mode, "SKIP")):
+		// EXEC has announced an element for each command, this one included.
+		s.reply.Error("ERR CLIENT REPLY OFF and SKIP are not allowed in MULTI")
 	case is(mode, "OFF"):
 		s.silent = speechless
 	case is(mode, "SKIP"):

@@ -57,7 +57,7 @@ func (s *session) fetch(req *getJob) (got int, err error) {
 		s.handed = append(s.handed, h)
 		return len(s.reply.B) < room
 	})
-	if got == 0 || err != nil && got == 0 {
+	if got == 0 {
 		s.reply.B = s.reply.B[:from]
 		return 0, err
 	}
@@ -113,20 +113,25 @@ func writeID(r *resp.Reply, id *store.ID) {
 	r.B = append(r.B, '\r', '\n')
 }
 
+// keepIDs is how many parsed ids' memory a session keeps between commands.
+const keepIDs = 64
+
 // each runs a command on many ids: all are checked first, and the reply is how
 // many it did something to.
 func (s *session) each(args [][]byte, do func(id *store.ID) bool) {
-	var few [16]store.ID
-	ids, err := parseIDs(few[:0], args[1:])
-	if err != nil {
+	var err error
+	if s.ids, err = parseIDs(s.ids[:0], args[1:]); err != nil {
 		s.fail(err)
 		return
 	}
 	done := int64(0)
-	for i := range ids {
-		if do(&ids[i]) {
+	for i := range s.ids {
+		if do(&s.ids[i]) {
 			done++
 		}
+	}
+	if cap(s.ids) > keepIDs {
+		s.ids = nil
 	}
 	s.reply.Int(done)
 }

@@ -90,7 +90,7 @@ func (c *conn) serve() {
 			return
 		}
 		if c.s.closing || c.eof && !c.s.halted() {
-			_ = c.out.await(0)
+			c.part()
 			return
 		}
 		if err := c.await(); err != nil {
@@ -105,7 +105,35 @@ func (c *conn) explain(err error) {
 	if errors.Is(err, errCommandTimeout) {
 		c.s.reply.Error("ERR " + err.Error())
 		c.flush()
-		_ = c.out.await(0)
+		c.part()
+	}
+}
+
+// Input that still comes when a connection ends is dropped until it is quiet
+// for lingerQuiet, lingerMost in all.
+const (
+	lingerQuiet = 100 * time.Millisecond
+	lingerMost  = time.Second
+)
+
+// part ends a connection in good order. Closing a socket that has unread input
+// resets it, and the kernel forgets the replies that are still on their way.
+func (c *conn) part() {
+	if _, err := c.out.await(0); err != nil || c.eof {
+		return
+	}
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	for end := time.Now().Add(lingerMost); time.Now().Before(end); {
+		space := c.dec.Space() // never filled: what comes is overwritten
+		if c.nc.SetReadDeadline(time.Now().Add(lingerQuiet)) != nil || len(space) == 0 {
+			return
+		}
+		if _, err := c.nc.Read(space); err != nil {
+			return
+		}
 	}
 }
 
@@ -127,7 +155,10 @@ func (c *conn) run() {
 			c.s.closing = true
 		}
 	}
-	if c.dec.Partial() && c.begun.IsZero() {
+	switch {
+	case !c.dec.Partial():
+		c.begun = time.Time{} // what was arriving was skipped, or was no command
+	case c.begun.IsZero():
 		c.begun = time.Now()
 	}
 	if c.dec.Size() > busyBytes {
@@ -140,18 +171,32 @@ func (c *conn) run() {
 func (c *conn) flush() bool {
 	c.takePushed()
 	b := c.s.reply.B
-	err := c.out.send(b)
+	err := c.out.send(b, cap(b) > busyBytes)
 	c.srv.stats.netOutput.Add(int64(len(b)))
 	c.s.flushed(len(b), busyBytes)
 	if err == nil {
-		if hard := c.srv.cfg.Get().ClientOutputBufferLimit.Hard; hard > 0 {
-			err = c.out.await(int(hard))
-		}
+		err = c.limitOutput(c.srv.cfg.Get().ClientOutputBufferLimit.Hard)
 	}
 	sent, pending := c.out.progress()
 	c.s.confirm(sent)
 	c.info.batch(&c.s, c.dec.Buffered(), pending)
 	return err == nil
+}
+
+// limitOutput waits while more than limit bytes are unsent. The client could
+// send nothing meanwhile that would have been read, so its deadlines begin anew.
+func (c *conn) limitOutput(limit int64) error {
+	if limit <= 0 {
+		return nil
+	}
+	waited, err := c.out.await(int(limit))
+	if waited {
+		c.heard = time.Now()
+		if !c.begun.IsZero() {
+			c.begun = c.heard
+		}
+	}
+	return err
 }
 
 // Reasons to end a connection.

@@ -51,8 +51,9 @@ func (o *output) init(nc net.Conn, timeout func() time.Duration, wake func()) {
 	}
 }
 
-// send takes b, which stays the caller's, and returns the sticky error.
-func (o *output) send(b []byte) error {
+// send takes b and returns the sticky error. b stays the caller's unless it is
+// given: then it need not be copied if the kernel does not take it.
+func (o *output) send(b []byte, given bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil || len(b) == 0 {
@@ -67,8 +68,11 @@ func (o *output) send(b []byte) error {
 		o.sending = true
 		go o.drain()
 	}
-	o.buf = append(o.buf, b...)
-	o.pending += len(b)
+	if o.pending += len(b); given && len(o.buf) == 0 {
+		o.buf = b
+	} else {
+		o.buf = append(o.buf, b...)
+	}
 	return nil
 }
 
@@ -92,12 +96,11 @@ func (o *output) now(b []byte) int {
 
 // drain sends until nothing is left or the client takes nothing for too long.
 func (o *output) drain() {
-	var spare []byte
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.buf) > 0 && o.err == nil {
 		chunk := o.buf
-		o.buf, spare = spare[:0], nil
+		o.buf = nil
 		for len(chunk) > 0 && o.err == nil {
 			o.mu.Unlock()
 			n, err := o.piece(chunk[:min(len(chunk), writePiece)])
@@ -115,7 +118,9 @@ func (o *output) drain() {
 	o.idle.Broadcast()
 	if o.err != nil {
 		o.wake()
+		return
 	}
+	_ = o.nc.SetWriteDeadline(time.Time{}) // it would fail the next send
 }
 
 // piece writes a piece; a deadline that passes after some progress is no error.
@@ -133,15 +138,17 @@ func (o *output) piece(b []byte) (int, error) {
 	return n, err
 }
 
-// await waits until at most limit bytes are pending. It ends: either the
-// client takes something within the write deadline, or err is set.
-func (o *output) await(limit int) error {
+// await waits until at most limit bytes are pending, and reports whether it had
+// to. It ends: either the client takes something within the write deadline, or
+// err is set.
+func (o *output) await(limit int) (waited bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.pending > limit && o.err == nil {
+		waited = true
 		o.idle.Wait()
 	}
-	return o.err
+	return waited, o.err
 }
 
 // finish waits for the goroutine to end. The connection must have been closed

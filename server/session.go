@@ -35,6 +35,7 @@ type session struct {
 	tx       *transaction // MULTI was said
 	inExec   bool         // commands of a transaction are running
 	handed   []handed     // jobs delivered in replies that are not all sent
+	ids      []store.ID   // scratch of each
 	lastTick int64        // srv.ticks() when the last command ended
 
 	monitoring bool
@@ -152,6 +153,9 @@ func (s *session) confirm(sent uint64) {
 	k := 0
 	for k < len(s.handed) && s.handed[k].end <= sent {
 		k++
+	}
+	if k == 0 {
+		return
 	}
 	if s.handed = s.handed[:copy(s.handed, s.handed[k:])]; len(s.handed) == 0 && cap(s.handed) > 64 {
 		s.handed = nil

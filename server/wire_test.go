@@ -1,0 +1,170 @@
+package server_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/servertest"
+)
+
+// configSnapshot is what a hook of the configuration is shown.
+type configSnapshot = config.Config
+
+// waitLimit bounds every wait for a condition, pollEvery is how often it is asked.
+const (
+	waitLimit = 20 * time.Second
+	pollEvery = 3 * time.Millisecond
+)
+
+// eventually waits until cond holds. Unlike require.Eventually it runs cond in
+// the test's goroutine, where a Client may be used.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for end := time.Now().Add(waitLimit); !cond(); <-tick.C {
+		require.True(t, time.Now().Before(end), "still not so after %s: %s", waitLimit, what)
+	}
+}
+
+// dial connects to a server whose protocol is then proto.
+func dial(t testing.TB, srv *servertest.Server, proto int) *servertest.Client {
+	t.Helper()
+	c := srv.Dial(t)
+	if proto == 3 {
+		require.Contains(t, c.Do("HELLO", "3"), "%7\r\n")
+	}
+	return c
+}
+
+// bulkOf returns what a bulk string reply holds.
+func bulkOf(raw string) string {
+	_, rest, _ := strings.Cut(raw, "\r\n")
+	return strings.TrimSuffix(rest, "\r\n")
+}
+
+// bulk encodes a bulk string.
+func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
+
+// bulks encodes an array of bulk strings.
+func bulks(words ...string) string { return string(servertest.Command(words...)) }
+
+// wireError is an error reply.
+type wireError string
+
+// decode turns a reply into strings, int64, nil, wireError and []any; a map is
+// the slice of its keys and values.
+func decode(t testing.TB, raw string) any {
+	t.Helper()
+	r := bufio.NewReader(strings.NewReader(raw))
+	v := decodeOne(t, r)
+	_, err := r.ReadByte()
+	require.ErrorIs(t, err, io.EOF, "something follows the reply %q", raw)
+	return v
+}
+
+func decodeOne(t testing.TB, r *bufio.Reader) any {
+	line, err := r.ReadString('\n')
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(line, "\r\n"), "%q", line)
+	kind, text := line[0], line[1:len(line)-2]
+	switch kind {
+	case '+':
+		return text
+	case '-':
+		return wireError(text)
+	case '_':
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	require.NoError(t, err)
+	switch {
+	case kind == ':':
+		return n
+	case n < 0:
+		return nil
+	case kind == '$':
+		b := make([]byte, n+2)
+		_, err := io.ReadFull(r, b)
+		require.NoError(t, err)
+		require.Equal(t, "\r\n", string(b[n:]))
+		return string(b[:n])
+	case kind == '%':
+		n *= 2
+	default:
+		require.Equal(t, byte('*'), kind)
+	}
+	list := make([]any, n)
+	for i := range list {
+		list[i] = decodeOne(t, r)
+	}
+	return list
+}
+
+// fields turns an array of keys and values into a map.
+func fields(t testing.TB, raw string) map[string]any {
+	t.Helper()
+	list, ok := decode(t, raw).([]any)
+	require.True(t, ok, "no array: %q", raw)
+	m := map[string]any{}
+	for i := 0; i < len(list); i += 2 {
+		m[list[i].(string)] = list[i+1]
+	}
+	return m
+}
+
+func showFields(t testing.TB, c *servertest.Client, id string) map[string]any {
+	t.Helper()
+	return fields(t, c.Do("SHOW", id))
+}
+
+func statFields(t testing.TB, c *servertest.Client, queue string) map[string]any {
+	t.Helper()
+	return fields(t, c.Do("QSTAT", queue))
+}
+
+// infoField returns a field of a section of INFO.
+func infoField(t testing.TB, c *servertest.Client, section, key string) string {
+	t.Helper()
+	text := bulkOf(c.Do("INFO", section))
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(key) + `:(.*)\r$`).FindStringSubmatch(text)
+	require.NotNil(t, m, "INFO %s has no %s: %s", section, key, text)
+	return m[1]
+}
+
+// blockedClients waits until n clients wait in GETJOB.
+func blockedClients(t testing.TB, c *servertest.Client, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d clients are blocked", n), func() bool {
+		return infoField(t, c, "clients", "blocked_clients") == strconv.Itoa(n)
+	})
+}
+
+// fetchIDs fetches up to count jobs and returns their ids.
+func fetchIDs(t testing.TB, c *servertest.Client, queue string, count int) (ids []string) {
+	t.Helper()
+	jobs, _ := decode(t, c.Do("GETJOB", "NOHANG", "COUNT", strconv.Itoa(count), "FROM", queue)).([]any)
+	for _, j := range jobs {
+		ids = append(ids, j.([]any)[1].(string))
+	}
+	return ids
+}
+
+const (
+	ok      = "+OK\r\n"
+	pong    = "+PONG\r\n"
+	queued  = "+QUEUED\r\n"
+	noAuth  = "-NOAUTH Authentication required.\r\n"
+	noArray = "*-1\r\n"
+	noBulk  = "$-1\r\n"
+	noThing = "_\r\n"
+)
