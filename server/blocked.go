@@ -19,6 +19,7 @@ type waiter struct {
 	ticket   *node.Ticket
 	until    int64 // milliseconds, when it times out; 0: never
 	counters bool
+	muted    bool // CLIENT REPLY says that this GETJOB is not answered
 
 	reply resp.Reply
 	got   bool
@@ -51,7 +52,7 @@ func (w *waiter) await() {
 
 // block makes the session wait for a job of the queues.
 func (s *session) block(req *getJob) {
-	w := &waiter{wake: s.wake, counters: req.counters}
+	w := &waiter{wake: s.wake, counters: req.counters, muted: s.silent >= skipping}
 	w.reply.Proto = s.reply.Proto
 	if req.timeout > 0 {
 		w.until = s.srv.node.Now() + req.timeout
@@ -81,32 +82,33 @@ func (s *session) settleWait() bool {
 	w := s.wait
 	switch {
 	case w.done.Load():
-		s.endWait()
-		s.answerWait(w)
+		s.answerWait(w, "")
 	case w.until != 0 && s.srv.node.Now() >= w.until && w.Claim():
-		s.endWait()
-		s.answerWait(w)
+		s.answerWait(w, "")
 	case s.srv.node.Leaving() && w.Claim():
-		s.endWait()
-		s.reply.Error(leavingText)
+		s.answerWait(w, leavingText)
 	default:
 		return false
 	}
 	return true
 }
 
-// answerWait writes the reply of a GETJOB that waited.
-func (s *session) answerWait(w *waiter) {
+// answerWait ends a wait with the job that came, an error, or nothing.
+func (s *session) answerWait(w *waiter, fault string) {
+	s.endWait()
 	from := len(s.reply.B)
-	if !w.got {
-		s.reply.NullArray()
-	} else {
+	switch {
+	case w.got:
 		w.job.start = s.base + uint64(from)
 		s.reply.B = append(s.reply.B, w.reply.B...)
 		w.job.end = s.base + uint64(len(s.reply.B))
 		s.handed = append(s.handed, w.job)
+	case fault != "":
+		s.reply.Error(fault)
+	default:
+		s.reply.NullArray()
 	}
-	if s.silent == speechless {
+	if w.muted {
 		s.mute(from)
 	}
 }

@@ -46,7 +46,7 @@ func (s *session) configSet(name, value string) {
 	switch {
 	case err == nil:
 		if strings.EqualFold(name, "requirepass") {
-			s.authed = s.srv.passwords.Load() // whoever sets the password knows it
+			s.authed = s.srv.cfg.Get().RequirePass // whoever sets the password knows it
 		}
 		s.srv.wakeAll() // connections sleep by the old configuration
 		s.reply.Status("OK")
@@ -97,9 +97,6 @@ func (s *Server) resetStats() {
 // changed carries out what a new configuration means for the running server.
 // It is called before the configuration is in force and vetoes nothing.
 func (s *Server) changed(name string, old, new *config.Config) error {
-	if old.RequirePass != new.RequirePass {
-		s.passwords.Add(1)
-	}
 	s.node.SetKeepSpent(new.MaxMemoryPolicy == "noeviction")
 	if old.MaxMemory != new.MaxMemory {
 		s.node.SetMaxMemory(new.MaxMemory)

@@ -42,11 +42,10 @@ func (s *session) authenticate(user, password []byte) string {
 	if want == "" {
 		return errNoPassword
 	}
-	generation := s.srv.passwords.Load()
 	if !samePassword(password, want) || string(user) != "default" {
 		return errWrongPass
 	}
-	s.authed = generation
+	s.authed = want
 	return ""
 }
 
@@ -203,7 +202,7 @@ func cmdReadOnly(s *session, _ [][]byte) { s.reply.Error(errNoRedisCluster) }
 func cmdReset(s *session, _ [][]byte) {
 	s.tx = nil
 	s.silent = speaking
-	s.authed = 0
+	s.authed = ""
 	s.reply.Proto = 2
 	s.info.resp.Store(2)
 	s.info.name.Store(nil)

@@ -113,7 +113,7 @@ func (c *conn) explain(err error) {
 // for lingerQuiet, lingerMost in all.
 const (
 	lingerQuiet = 100 * time.Millisecond
-	lingerMost  = time.Second
+	lingerMost  = 500 * time.Millisecond
 )
 
 // part ends a connection in good order. Closing a socket that has unread input
@@ -216,7 +216,7 @@ func (c *conn) await() error {
 		if err := c.out.failed(); err != nil {
 			return err
 		}
-		if c.eof && c.s.blocked() {
+		if c.s.blocked() && (c.eof || c.s.dismissed() && hungUp(c.out.raw)) {
 			return errGone
 		}
 		if c.srv.stopping.Load() {
@@ -396,13 +396,14 @@ func (c *conn) hasPushed() bool {
 	return len(c.pushed) > 0
 }
 
+// takePushed puts the pushed lines behind the replies. What a client that said
+// RESET did not get before is dropped.
 func (c *conn) takePushed() {
-	if !c.s.monitoring {
-		return
-	}
 	c.pushMu.Lock()
 	defer c.pushMu.Unlock()
-	c.s.reply.B = append(c.s.reply.B, c.pushed...)
+	if c.s.monitoring {
+		c.s.reply.B = append(c.s.reply.B, c.pushed...)
+	}
 	c.pushed = nil
 }
 

@@ -41,8 +41,7 @@ type Server struct {
 	conns     sync.WaitGroup
 	helpers   sync.WaitGroup // accept loops and the sampler
 
-	passwords   atomic.Uint64 // generation of requirepass
-	pausedUntil atomic.Int64  // CLIENT PAUSE, milliseconds of the node's clock
+	pausedUntil atomic.Int64 // CLIENT PAUSE, milliseconds of the node's clock
 	stopping    atomic.Bool
 	quit        chan struct{} // closed when the server shall stop
 	quitOnce    sync.Once
@@ -71,7 +70,6 @@ func New(o Options) (*Server, error) {
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
 	}
-	s.passwords.Store(1)
 	var err error
 	if s.commands, err = newCommands(cfg.RenameCommand); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ type session struct {
 
 	reply  resp.Reply
 	base   uint64 // bytes of replies before reply.B
-	authed uint64 // the password's generation that this client gave
+	authed string // the password that this client gave, "" if none
 	lim    resp.Limits
 	limCfg *config.Config // what lim was made from
 
@@ -72,6 +72,9 @@ func (s *session) halted() bool {
 // blocked reports whether a GETJOB waits.
 func (s *session) blocked() bool { return s.wait != nil }
 
+// dismissed reports whether what a blocked GETJOB waited for has come.
+func (s *session) dismissed() bool { return s.wait.done.Load() }
+
 // deadline returns when settle will have something to do without being woken.
 func (s *session) deadline() (at time.Time) {
 	until := int64(0)
@@ -109,8 +112,7 @@ func (s *session) stop() {
 	}
 	s.left, s.closing = true, true
 	if s.wait != nil && s.wait.Claim() {
-		s.endWait()
-		s.reply.Error(leavingText)
+		s.answerWait(s.wait, leavingText)
 	}
 }
 
@@ -185,7 +187,7 @@ const (
 )
 
 func (s *session) authenticated(cfg *config.Config) bool {
-	return cfg.RequirePass == "" || s.authed == s.srv.passwords.Load()
+	return s.authed == cfg.RequirePass || cfg.RequirePass == ""
 }
 
 // refuse answers input that is no command.

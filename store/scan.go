@@ -5,44 +5,43 @@ package store
 
 // ScanJobs visits up to n positions from pos on and calls yield with each job
 // it finds, until yield returns false. It returns the position to go on from,
-// -1 at the end.
-func (s *Shard) ScanJobs(pos int64, n int, yield func(*Job) bool) (next int64) {
+// -1 at the end, and how many positions it visited.
+func (s *Shard) ScanJobs(pos int64, n int, yield func(*Job) bool) (next int64, visited int) {
 	end := int64(s.slots.limit()) - 1
-	for pos < end {
-		if n == 0 {
-			return pos
+	for more := true; pos < end && more; visited++ {
+		if visited == n {
+			return pos, visited
 		}
-		n--
 		if s.slots.slabs[pos/slabSlots] == nil {
 			pos = (pos/slabSlots + 1) * slabSlots
 			continue
 		}
 		pos++
-		if h := uint32(pos); s.slots.has(h) && !yield(s.view(h)) {
-			break
+		if h := uint32(pos); s.slots.has(h) {
+			more = yield(s.view(h))
 		}
 	}
 	if pos >= end {
-		return -1
+		return -1, visited
 	}
-	return pos
+	return pos, visited
 }
 
 // ScanQueues is ScanJobs for live queues.
-func (s *Shard) ScanQueues(pos int64, n int, yield func(QueueStat) bool) (next int64) {
+func (s *Shard) ScanQueues(pos int64, n int, yield func(QueueStat) bool) (next int64, visited int) {
 	end := int64(len(s.queues))
-	for ; pos < end; pos++ {
-		if n == 0 {
-			return pos
+	for more := true; pos < end && more; visited++ {
+		if visited == n {
+			return pos, visited
 		}
-		n--
-		if q := s.queues[pos]; q != nil && q.live && !yield(q.stat()) {
-			pos++
-			break
+		q := s.queues[pos]
+		pos++
+		if q != nil && q.live {
+			more = yield(q.stat())
 		}
 	}
 	if pos >= end {
-		return -1
+		return -1, visited
 	}
-	return pos
+	return pos, visited
 }

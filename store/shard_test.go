@@ -80,7 +80,7 @@ func (r *rig) check() {
 	refs := map[uint32]int{}
 	queued, spent, seen := 0, 0, 0
 	for pos := int64(0); pos >= 0; {
-		pos = s.ScanJobs(pos, 100, func(v *Job) bool {
+		pos, _ = s.ScanJobs(pos, 100, func(v *Job) bool {
 			seen++
 			h := s.index.find(&v.ID)
 			require.NotZero(r.t, h, "not in the index")

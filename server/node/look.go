@@ -68,7 +68,7 @@ func (n *Node) ScanJobs(cursor uint64, steps int, queue []byte, yield func(*stor
 		first = int(store.Hash16(queue) >> n.shift)
 		last = first + 1
 	}
-	return n.scan(cursor, steps, first, last, func(s *store.Shard, pos int64, k int, stop *bool) int64 {
+	return n.scan(cursor, steps, first, last, func(s *store.Shard, pos int64, k int, stop *bool) (int64, int) {
 		return s.ScanJobs(pos, k, func(j *store.Job) bool {
 			*stop = !yield(j)
 			return !*stop
@@ -78,7 +78,7 @@ func (n *Node) ScanJobs(cursor uint64, steps int, queue []byte, yield func(*stor
 
 // ScanQueues is ScanJobs for the live queues.
 func (n *Node) ScanQueues(cursor uint64, steps int, yield func(store.QueueStat) bool) uint64 {
-	return n.scan(cursor, steps, 0, len(n.shards), func(s *store.Shard, pos int64, k int, stop *bool) int64 {
+	return n.scan(cursor, steps, 0, len(n.shards), func(s *store.Shard, pos int64, k int, stop *bool) (int64, int) {
 		return s.ScanQueues(pos, k, func(q store.QueueStat) bool {
 			*stop = !yield(q)
 			return !*stop
@@ -87,7 +87,7 @@ func (n *Node) ScanQueues(cursor uint64, steps int, yield func(store.QueueStat) 
 }
 
 // scan walks the shards first to last-1 by batches of positions.
-func (n *Node) scan(cursor uint64, steps, first, last int, batch func(s *store.Shard, pos int64, k int, stop *bool) int64) uint64 {
+func (n *Node) scan(cursor uint64, steps, first, last int, batch func(s *store.Shard, pos int64, k int, stop *bool) (int64, int)) uint64 {
 	at, pos := uint64(first), int64(0)
 	if sh := cursor >> cursorShift; sh > at || sh == at && cursor != 0 {
 		at, pos = sh, int64(cursor&(1<<cursorShift-1))
@@ -97,12 +97,14 @@ func (n *Node) scan(cursor uint64, steps, first, last int, batch func(s *store.S
 		if steps == 0 || stop {
 			return at<<cursorShift | uint64(pos)
 		}
-		k := scanBatch
+		k, visited := scanBatch, 0
 		if steps > 0 {
 			k = min(k, steps)
-			steps -= k
 		}
-		n.shards[at].read(func(s *store.Shard) { pos = batch(s, pos, k, &stop) })
+		n.shards[at].read(func(s *store.Shard) { pos, visited = batch(s, pos, k, &stop) })
+		if steps > 0 {
+			steps -= visited
+		}
 		if pos < 0 {
 			at, pos = at+1, 0
 		}

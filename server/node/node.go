@@ -108,7 +108,8 @@ func New(o Options) (*Node, error) {
 	return n, nil
 }
 
-// Close stops the node's timers and waits for them. Jobs stay readable.
+// Close stops the node's timers and waits for them; again is fine. Jobs stay
+// readable.
 func (n *Node) Close() { n.timers.stop() }
 
 // name is the node's id.

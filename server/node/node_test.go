@@ -215,6 +215,10 @@ func TestScans(t *testing.T) {
 		require.Equal(t, want, jobs)
 		require.Len(t, queues, 700)
 	}
+	small := newNode(t, Options{})
+	add(t, small, spec("q", "x"))
+	add(t, small, spec("another", "x"))
+	require.Zero(t, small.ScanJobs(0, 3, nil, func(*store.Job) bool { return true }), "shards with nothing cost no steps")
 	require.Zero(t, n.ScanJobs(^uint64(0), 10, nil, func(*store.Job) bool { return true }), "any cursor is accepted")
 	require.Zero(t, n.ScanQueues(1<<cursorShift-1, 100_000, func(store.QueueStat) bool { return true }))
 	found := 0

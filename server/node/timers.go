@@ -24,6 +24,7 @@ type timers struct {
 	alarm atomic.Int64 // when the goroutine wakes by itself
 	kick  chan struct{}
 	quit  chan struct{}
+	once  sync.Once // closes quit
 	done  sync.WaitGroup
 }
 
@@ -35,7 +36,7 @@ func (t *timers) start(n *Node) {
 }
 
 func (t *timers) stop() {
-	close(t.quit)
+	t.once.Do(func() { close(t.quit) })
 	t.done.Wait()
 }
 
