@@ -170,14 +170,14 @@ func TestConfigSetTimeoutClosesIdleClientsOnly(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t)
 	idle, blocked, monitor, c := srv.Dial(t), srv.Dial(t), srv.Dial(t), srv.Dial(t)
+	since := time.Now()
 	require.Equal(t, pong, idle.Do("PING"))
 	blocked.Send(bulks("GETJOB", "FROM", "q"))
 	require.Equal(t, ok, monitor.Do("MONITOR"))
 	blockedClients(t, c, 1)
-	since := time.Now()
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "timeout", "1"), "it was idle before there was a timeout")
 	eventually(t, "the idle client is gone", func() bool { return infoField(t, c, "clients", "connected_clients") == "3" })
-	require.Greater(t, time.Since(since), 900*time.Millisecond)
+	require.Greater(t, time.Since(since), 998*time.Millisecond)
 	for {
 		line := monitor.Raw()
 		if strings.Contains(line, `"INFO"`) {
@@ -254,6 +254,39 @@ func TestConfigSetMaxJobSize(t *testing.T) {
 	}
 }
 
+func TestConfigSetMaxQueues(t *testing.T) {
+	t.Parallel()
+	const full = "-ERR the node has as many queues as max-queues allows; use existing ones or raise it\r\n"
+	c := servertest.Start(t, "--max-queues", "2").Dial(t)
+	c.Job("a", "x")
+	c.Job("b", "x")
+	require.Equal(t, full, c.Do("ADDJOB", "c", "x", "0"))
+	require.Equal(t, full, c.Do("GETJOB", "TIMEOUT", "1", "FROM", "c"))
+	require.Equal(t, full, c.Do("PAUSE", "c", "in"))
+	require.Equal(t, "+none\r\n", c.Do("PAUSE", "c", "state"))
+	c.Job("a", "y")
+	require.Equal(t, ok, c.Do("CONFIG", "SET", "max-queues", "3"))
+	c.Job("c", "x")
+	require.Equal(t, full, c.Do("ADDJOB", "d", "x", "0"))
+	require.Equal(t, ok, c.Do("CONFIG", "SET", "max-queues", "1"))
+	c.Job("c", "existing queues go on")
+	require.Equal(t, ok, c.Do("DEBUG", "FLUSHALL"))
+	c.Job("d", "x")
+	require.Equal(t, full, c.Do("ADDJOB", "e", "x", "0"))
+}
+
+// Directives of which each connection must hear while it sleeps or waits.
+func TestConfigSetCommandTimeoutReachesACommandThatIsArriving(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t)
+	c, slow := srv.Dial(t), srv.Dial(t)
+	slow.Send("*2\r\n$4\r\nPING\r\n$100\r\nabc")
+	eventually(t, "its beginning has arrived", func() bool { return !strings.Contains(clientLine(t, c, slow), " qbuf=0 ") })
+	require.Equal(t, ok, c.Do("CONFIG", "SET", "command-timeout", "1"))
+	require.Equal(t, "-ERR the command did not arrive whole within command-timeout\r\n", slow.Raw())
+	slow.Closed()
+}
+
 func TestRenameCommand(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t, "--rename-command", "DEBUG", "d3bug", "--rename-command", "shutdown", "",
@@ -264,6 +297,8 @@ func TestRenameCommand(t *testing.T) {
 	id := c.Job("q", "x")
 	require.Equal(t, ":1\r\n", c.Do("QPEEK", "q"), "two commands may exchange their names")
 	require.Equal(t, "*1\r\n"+bulks("q", id, "x"), c.Do("QLEN", "q", "1"))
+	require.Equal(t, ":39\r\n", c.Do("COMMAND", "COUNT"), "what was taken away is not shown")
+	require.NotContains(t, c.Do("COMMAND", "LIST"), bulk("shutdown"))
 	require.Equal(t, ok, c.Do("D3Bug", "FLUSHALL"))
 	require.Nil(t, decode(t, c.Do("SHOW", id)))
 }

@@ -98,6 +98,7 @@ func (s *Server) resetStats() {
 // It is called before the configuration is in force and vetoes nothing.
 func (s *Server) changed(name string, old, new *config.Config) error {
 	s.node.SetKeepSpent(new.MaxMemoryPolicy == "noeviction")
+	s.node.SetMaxQueues(int64(new.MaxQueues))
 	if old.MaxMemory != new.MaxMemory {
 		s.node.SetMaxMemory(new.MaxMemory)
 		setCollectorLimit(new.MaxMemory)

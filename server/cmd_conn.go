@@ -246,7 +246,7 @@ func cmdBgRewriteAOF(s *session, _ [][]byte) {
 
 // COMMAND [COUNT | DOCS [name ...] | INFO [name ...] | LIST]
 func cmdCommand(s *session, args [][]byte) {
-	rows := s.srv.commands.rows
+	rows := s.srv.commands.offered()
 	sub := ""
 	if len(args) > 1 {
 		sub = strings.ToLower(string(args[1]))
@@ -255,7 +255,7 @@ func cmdCommand(s *session, args [][]byte) {
 	case len(args) == 1, sub == "info" && len(args) == 2:
 		s.reply.Array(len(rows))
 		for i := range rows {
-			s.describe(&rows[i])
+			s.describe(rows[i])
 		}
 	case sub == "count" && len(args) == 2:
 		s.reply.Int(int64(len(rows)))
@@ -278,6 +278,21 @@ func cmdCommand(s *session, args [][]byte) {
 	default:
 		s.reply.Error("ERR Unknown subcommand or wrong number of arguments.")
 	}
+}
+
+// offered returns the commands that clients can call, in the order of the
+// table: those that rename-command took away are not shown.
+func (c *commands) offered() (rows []*command) {
+	named := make(map[*command]bool, len(c.byName))
+	for _, cmd := range c.byName {
+		named[cmd] = true
+	}
+	for i := range c.rows {
+		if row := &c.rows[i]; named[row] {
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // describe writes a row of COMMAND: six elements in RESP2 as ever, ten in

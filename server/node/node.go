@@ -96,8 +96,7 @@ func New(o Options) (*Node, error) {
 	n := &Node{now: o.Now, rand: o.Rand, shards: make([]shard, o.Shards)}
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
 	n.SetID(o.ID)
-	n.queues.max = o.MaxQueues
-	n.queues.left.Store(o.MaxQueues)
+	n.queues.max.Store(o.MaxQueues)
 	n.maxMemory.Store(o.MaxMemory)
 	n.keepSpent.Store(o.KeepSpent)
 	for i := range n.shards {
@@ -131,6 +130,9 @@ func (n *Node) SetID(id string) {
 // Now returns the node's time in milliseconds.
 func (n *Node) Now() int64 { return n.now() }
 
+// SetMaxQueues bounds the queue names; those there are stay.
+func (n *Node) SetMaxQueues(most int64) { n.queues.max.Store(most) }
+
 // Leaving reports whether the node is leaving the cluster: it takes no new job
 // and lets no consumer wait.
 func (n *Node) Leaving() bool { return n.leaving.Load() }
@@ -155,19 +157,14 @@ func (n *Node) place(copies int) error {
 }
 
 // quota counts queue names over all shards.
-type quota struct {
-	max  int64
-	left atomic.Int64
-}
+type quota struct{ max, taken atomic.Int64 }
 
 func (q *quota) Take() bool {
-	if q.left.Add(-1) >= 0 {
+	if q.taken.Add(1) <= q.max.Load() {
 		return true
 	}
-	q.left.Add(1)
+	q.taken.Add(-1)
 	return false
 }
 
-func (q *quota) Give() { q.left.Add(1) }
-
-func (q *quota) used() int64 { return q.max - q.left.Load() }
+func (q *quota) Give() { q.taken.Add(-1) }

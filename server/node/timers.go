@@ -77,7 +77,7 @@ func (t *timers) arm(n *Node, now int64) time.Duration {
 	for {
 		t.alarm.Store(never)
 		first := n.earliest()
-		if n.queues.used() > 0 {
+		if n.queues.taken.Load() > 0 {
 			first = min(first, now+sweepEvery.Milliseconds())
 		}
 		if first > now {
