@@ -14,6 +14,9 @@ import (
 // this server has. Client libraries decide by it what they may send.
 const redisVersion = "7.2.0"
 
+// defaultUser is the one user there is: requirepass is its password.
+const defaultUser = "default"
+
 const (
 	errNoPassword = "ERR Client sent AUTH, but no password is set"
 	errWrongPass  = "WRONGPASS invalid username-password pair or user is disabled."
@@ -25,7 +28,7 @@ func cmdAuth(s *session, args [][]byte) {
 		s.fail(errSyntax)
 		return
 	}
-	user := []byte("default")
+	user := []byte(defaultUser)
 	if len(args) == 3 {
 		user = args[1]
 	}
@@ -42,7 +45,7 @@ func (s *session) authenticate(user, password []byte) string {
 	if want == "" {
 		return errNoPassword
 	}
-	if !samePassword(password, want) || string(user) != "default" {
+	if !samePassword(password, want) || string(user) != defaultUser {
 		return errWrongPass
 	}
 	s.authed = want
@@ -109,7 +112,11 @@ func (s *session) helloOptions(words [][]byte) (name *string, text string) {
 		}
 	}
 	cfg := s.srv.cfg.Get()
-	if user != nil && cfg.RequirePass != "" {
+	switch {
+	case user == nil:
+	case cfg.RequirePass == "" && string(user) != defaultUser:
+		return nil, errWrongPass
+	case cfg.RequirePass != "":
 		if text := s.authenticate(user, password); text != "" {
 			return nil, text
 		}

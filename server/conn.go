@@ -220,7 +220,7 @@ func (c *conn) await() error {
 			return errGone
 		}
 		if c.srv.stopping.Load() {
-			if got := c.lastRead(); got {
+			if c.s.settle() || c.lastRead() {
 				return nil
 			}
 			c.s.stop()

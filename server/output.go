@@ -34,7 +34,7 @@ type output struct {
 
 	mu      sync.Mutex
 	idle    sync.Cond // pending became 0, or less than somebody waits for, or err was set
-	buf     []byte    // to be sent after what the goroutine is sending
+	queue   [][]byte  // to be sent after what the goroutine is sending
 	pending int       // bytes not yet handed to the kernel
 	sending bool      // the goroutine runs
 	sent    uint64    // bytes handed to the kernel in all
@@ -68,10 +68,21 @@ func (o *output) send(b []byte, given bool) error {
 		o.sending = true
 		go o.drain()
 	}
-	if o.pending += len(b); given && len(o.buf) == 0 {
-		o.buf = b
-	} else {
-		o.buf = append(o.buf, b...)
+	o.pending += len(b)
+	if given {
+		o.queue = append(o.queue, b)
+		return nil
+	}
+	for len(b) > 0 {
+		last := len(o.queue) - 1
+		if last < 0 || len(o.queue[last]) == cap(o.queue[last]) {
+			o.queue = append(o.queue, make([]byte, 0, writePiece))
+			last++
+		}
+		chunk := o.queue[last]
+		n := min(len(b), cap(chunk)-len(chunk))
+		o.queue[last] = append(chunk, b[:n]...)
+		b = b[n:]
 	}
 	return nil
 }
@@ -98,9 +109,10 @@ func (o *output) now(b []byte) int {
 func (o *output) drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.buf) > 0 && o.err == nil {
-		chunk := o.buf
-		o.buf = nil
+	for len(o.queue) > 0 && o.err == nil {
+		chunk := o.queue[0]
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
 		for len(chunk) > 0 && o.err == nil {
 			o.mu.Unlock()
 			n, err := o.piece(chunk[:min(len(chunk), writePiece)])
@@ -114,7 +126,7 @@ func (o *output) drain() {
 			o.idle.Broadcast()
 		}
 	}
-	o.sending, o.buf = false, nil
+	o.sending, o.queue = false, nil
 	o.idle.Broadcast()
 	if o.err != nil {
 		o.wake()

@@ -64,9 +64,10 @@ func (s *session) init(srv *Server, info *clientInfo, wake func()) {
 	s.reply.Proto = 2
 }
 
-// halted reports whether no further command may be executed now.
+// halted reports whether no further command may be executed now. A server that
+// stops waits for nobody's pause: what was received is executed.
 func (s *session) halted() bool {
-	return s.wait != nil || s.pauseTo != 0 || s.srv.paused()
+	return s.wait != nil || !s.srv.stopping.Load() && (s.pauseTo != 0 || s.srv.paused())
 }
 
 // blocked reports whether a GETJOB waits.

@@ -212,3 +212,24 @@ func TestFaultTexts(t *testing.T) {
 		require.Equal(t, text, faultText(err))
 	}
 }
+
+// What a paused client sent before the server stops is executed all the same.
+func TestStopEndsPauses(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.say("debug sleep 60")
+	s.say("client pause 60000")
+	require.True(t, s.halted())
+	require.False(t, s.settle())
+	s.srv.stopping.Store(true)
+	require.True(t, s.settle(), "it goes on with what was received")
+	require.False(t, s.halted())
+}
+
+func TestHelloKnowsOneUser(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	require.Contains(t, s.say("hello 3 auth bob x"), "-WRONGPASS")
+	require.Equal(t, 2, s.reply.Proto, "nothing of a refused HELLO happens")
+	require.Contains(t, s.say("hello 3 auth default x"), "%7")
+}
