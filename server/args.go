@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/disqo/disqo/server/config"
-	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/server/node"
 )
 
 // Defaults of ADDJOB, in seconds.
@@ -19,7 +19,7 @@ const maxSeconds = math.MaxUint32
 
 // addJob is a parsed ADDJOB. Its job aliases the arguments.
 type addJob struct {
-	spec    store.Spec
+	spec    node.Spec
 	timeout int64 // milliseconds for synchronous replication; 0: no timeout
 	async   bool
 }
@@ -157,9 +157,9 @@ func parseGetJob(args [][]byte, cfg *config.Config) (req getJob, err error) {
 
 // parseIDs reads job ids. Ids that nobody can know are left out, and counted
 // by no command; one that is no id at all refuses them all.
-func parseIDs(dst []store.ID, args [][]byte) ([]store.ID, error) {
+func parseIDs(dst []node.ID, args [][]byte) ([]node.ID, error) {
 	for _, a := range args {
-		id, ok, err := store.ParseID(a)
+		id, ok, err := node.ParseID(a)
 		if err != nil {
 			return nil, err
 		}

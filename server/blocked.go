@@ -6,7 +6,6 @@ import (
 
 	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
-	"github.com/disqo/disqo/store"
 )
 
 // waiter is a GETJOB that waits for a job. Its claim is taken once: by the
@@ -26,18 +25,18 @@ type waiter struct {
 	job   handed
 }
 
-// Claim implements store.Waiter.
+// Claim implements node.Waiter.
 func (w *waiter) Claim() bool { return w.claimed.CompareAndSwap(false, true) }
 
-// Deliver implements store.Waiter.
-func (w *waiter) Deliver(j *store.Job) {
+// Deliver implements node.Waiter.
+func (w *waiter) Deliver(j *node.Job) {
 	w.got = true
 	w.job = handed{id: j.ID, lease: j.NextQueue}
 	w.reply.Array(1)
 	writeJob(&w.reply, j, w.counters)
 }
 
-// Wake implements store.Waiter.
+// Wake implements node.Waiter.
 func (w *waiter) Wake() {
 	w.done.Store(true)
 	w.wake()

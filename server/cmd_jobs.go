@@ -1,8 +1,8 @@
 package server
 
 import (
+	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
-	"github.com/disqo/disqo/store"
 )
 
 // ADDJOB queue body ms-timeout [REPLICATE n] [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC]
@@ -50,7 +50,7 @@ func (s *session) fetch(req *getJob) (got int, err error) {
 	room := from + fetchRoom(s.srv.cfg.Get().ClientOutputBufferLimit.Hard)
 	s.reply.Array(req.count)
 	head := len(s.reply.B) - from
-	got, err = s.srv.node.Fetch(req.queues, req.count, func(j *store.Job) bool {
+	got, err = s.srv.node.Fetch(req.queues, req.count, func(j *node.Job) bool {
 		h := handed{id: j.ID, lease: j.NextQueue, start: s.base + uint64(len(s.reply.B))}
 		writeJob(&s.reply, j, req.counters)
 		h.end = s.base + uint64(len(s.reply.B))
@@ -90,7 +90,7 @@ func (s *session) recount(from, head, n int, jobs []handed) {
 }
 
 // writeJob writes a job as GETJOB and QPEEK show it.
-func writeJob(r *resp.Reply, j *store.Job, counters bool) {
+func writeJob(r *resp.Reply, j *node.Job, counters bool) {
 	if counters {
 		r.Array(7)
 	} else {
@@ -107,7 +107,7 @@ func writeJob(r *resp.Reply, j *store.Job, counters bool) {
 	}
 }
 
-func writeID(r *resp.Reply, id *store.ID) {
+func writeID(r *resp.Reply, id *node.ID) {
 	r.B = append(r.B, "$40\r\n"...)
 	r.B = id.AppendText(r.B)
 	r.B = append(r.B, '\r', '\n')
@@ -118,7 +118,7 @@ const keepIDs = 64
 
 // each runs a command on many ids: all are checked first, and the reply is how
 // many it did something to.
-func (s *session) each(args [][]byte, do func(id *store.ID) bool) {
+func (s *session) each(args [][]byte, do func(id *node.ID) bool) {
 	var err error
 	if s.ids, err = parseIDs(s.ids[:0], args[1:]); err != nil {
 		s.fail(err)
@@ -156,9 +156,9 @@ func cmdDequeue(s *session, args [][]byte) { s.each(args, s.srv.node.Dequeue) }
 
 // WORKING id
 func cmdWorking(s *session, args [][]byte) {
-	id, ok, err := store.ParseID(args[1])
+	id, ok, err := node.ParseID(args[1])
 	if err == nil && !ok {
-		err = store.ErrNoJob
+		err = node.ErrNoJob
 	}
 	var retry uint32
 	if err == nil {
@@ -173,7 +173,7 @@ func cmdWorking(s *session, args [][]byte) {
 
 // SHOW id
 func cmdShow(s *session, args [][]byte) {
-	id, ok, err := store.ParseID(args[1])
+	id, ok, err := node.ParseID(args[1])
 	if err != nil {
 		s.fail(err)
 		return
@@ -184,7 +184,7 @@ func cmdShow(s *session, args [][]byte) {
 }
 
 // show writes all about a job, in the reference's order.
-func (s *session) show(j *store.Job) {
+func (s *session) show(j *node.Job) {
 	now := s.srv.node.Now()
 	r := &s.reply
 	r.Array(30)

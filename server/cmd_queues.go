@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/server/node"
 )
 
 // QLEN queue
@@ -25,7 +25,7 @@ func cmdQPeek(s *session, args [][]byte) {
 	s.reply.Array(count)
 	head := len(s.reply.B) - from
 	got := 0
-	s.srv.node.Peek(args[1], count, newest, func(j *store.Job) bool {
+	s.srv.node.Peek(args[1], count, newest, func(j *node.Job) bool {
 		writeJob(&s.reply, j, false)
 		got++
 		return len(s.reply.B) < room
@@ -72,17 +72,17 @@ func cmdPause(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	pause, set := store.Pause(0), false
+	pause, set := node.Pause(0), false
 	for _, word := range args[2:] {
 		switch {
 		case is(word, "none"):
 			pause, set = 0, true
 		case is(word, "in"):
-			pause, set = pause|store.PauseIn, true
+			pause, set = pause|node.PauseIn, true
 		case is(word, "out"):
-			pause, set = pause|store.PauseOut, true
+			pause, set = pause|node.PauseOut, true
 		case is(word, "all"):
-			pause, set = store.PauseIn|store.PauseOut, true
+			pause, set = node.PauseIn|node.PauseOut, true
 		case is(word, "state"), is(word, "bcast"):
 		default:
 			s.fail(errSyntax)
@@ -216,7 +216,7 @@ func cmdQScan(s *session, args [][]byte) {
 		return
 	}
 	s.answerScan(&a, func(cursor uint64, steps int, more func() bool) uint64 {
-		return s.srv.node.ScanQueues(cursor, steps, func(q store.QueueStat) bool {
+		return s.srv.node.ScanQueues(cursor, steps, func(q node.QueueStat) bool {
 			if l := int64(q.Len); minLen >= 0 && l < minLen || maxLen >= 0 && l > maxLen || rate > 0 {
 				return true
 			}
@@ -243,7 +243,7 @@ func cmdJScan(s *session, args [][]byte) {
 				queue = []byte{}
 			}
 		case is(word, "STATE"):
-			st, ok := store.ParseState(lower(rest[0]))
+			st, ok := node.ParseState(lower(rest[0]))
 			if !ok {
 				return 0, fault("ERR Invalid job state name")
 			}
@@ -264,7 +264,7 @@ func cmdJScan(s *session, args [][]byte) {
 		return
 	}
 	s.answerScan(&a, func(cursor uint64, steps int, more func() bool) uint64 {
-		return s.srv.node.ScanJobs(cursor, steps, queue, func(j *store.Job) bool {
+		return s.srv.node.ScanJobs(cursor, steps, queue, func(j *node.Job) bool {
 			switch {
 			case queue != nil && j.Queue != string(queue), !anyState && !states[j.State]:
 				return true

@@ -4,8 +4,7 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/disqo/disqo/replication"
-	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/server/node"
 )
 
 // fault is an error whose text is the reply to the client, code and all.
@@ -28,13 +27,13 @@ var replies = []struct {
 	err  error
 	text string
 }{
-	{store.ErrPaused, "PAUSED Queue paused in input, try later"},
-	{store.ErrMaxLen, "MAXLEN Queue is already longer than the specified MAXLEN count"},
-	{store.ErrTooManyQueues, "ERR the node has as many queues as max-queues allows; use existing ones or raise it"},
-	{store.ErrFull, "OOM the node cannot address more jobs; consume some or add a node"},
-	{store.ErrNoJob, "NOJOB Job not known in the context of this node."},
-	{store.ErrTooLate, "TOOLATE Half of job TTL already elapsed, you are no longer allowed to postpone the next delivery."},
-	{store.ErrBadID, string(errBadID)},
+	{node.ErrPaused, "PAUSED Queue paused in input, try later"},
+	{node.ErrMaxLen, "MAXLEN Queue is already longer than the specified MAXLEN count"},
+	{node.ErrTooManyQueues, "ERR the node has as many queues as max-queues allows; use existing ones or raise it"},
+	{node.ErrFull, "OOM the node cannot address more jobs; consume some or add a node"},
+	{node.ErrNoJob, "NOJOB Job not known in the context of this node."},
+	{node.ErrTooLate, "TOOLATE Half of job TTL already elapsed, you are no longer allowed to postpone the next delivery."},
+	{node.ErrBadID, string(errBadID)},
 }
 
 // faultText returns what a client is told about an error.
@@ -43,7 +42,7 @@ func faultText(err error) string {
 	if errors.As(err, &f) {
 		return string(f)
 	}
-	var short *replication.Shortage
+	var short *node.Shortage
 	if errors.As(err, &short) {
 		return "NOREPL " + short.Error()
 	}

@@ -76,7 +76,7 @@ func (o *output) send(b []byte, given bool) error {
 	for len(b) > 0 {
 		last := len(o.queue) - 1
 		if last < 0 || len(o.queue[last]) == cap(o.queue[last]) {
-			o.queue = append(o.queue, make([]byte, 0, writePiece))
+			o.queue = append(o.queue, make([]byte, 0, min(max(len(b), quietBytes), writePiece)))
 			last++
 		}
 		chunk := o.queue[last]

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/disqo/disqo/server/config"
-	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/server/node"
 )
 
 // buffer is a log that may be read while it is written.
@@ -43,7 +43,7 @@ func TestPanicClosesOneConnection(t *testing.T) {
 	s, err := New(Options{Config: set, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	s.commands.byName["boom"] = &command{name: "boom", stats: &commandStats{}, run: func(s *session, args [][]byte) {
-		s.srv.node.Peek(args[1], 1, false, func(*store.Job) bool { panic("boom") })
+		s.srv.node.Peek(args[1], 1, false, func(*node.Job) bool { panic("boom") })
 	}}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)

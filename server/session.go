@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
-	"github.com/disqo/disqo/store"
 )
 
 // session is one client's conversation: commands in, reply bytes out. It never
@@ -35,7 +35,7 @@ type session struct {
 	tx       *transaction // MULTI was said
 	inExec   bool         // commands of a transaction are running
 	handed   []handed     // jobs delivered in replies that are not all sent
-	ids      []store.ID   // scratch of each
+	ids      []node.ID    // scratch of each
 	lastTick int64        // srv.ticks() when the last command ended
 
 	monitoring bool
@@ -54,7 +54,7 @@ const (
 
 // handed is a job in the output: if its reply cannot be written, it goes back.
 type handed struct {
-	id         store.ID
+	id         node.ID
 	lease      int64
 	start, end uint64 // where its bytes are in all the bytes of this client
 }

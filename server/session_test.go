@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/disqo/disqo/server/config"
-	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/server/node"
 )
 
 // newSession returns a session without a socket, on a server that does not run.
@@ -205,9 +205,9 @@ func TestSplitPointsEverywhere(t *testing.T) {
 func TestFaultTexts(t *testing.T) {
 	t.Parallel()
 	for err, text := range map[error]string{
-		store.ErrPaused:                     "PAUSED Queue paused in input, try later",
-		fmt.Errorf("x: %w", store.ErrNoJob): "NOJOB Job not known in the context of this node.",
-		io.ErrUnexpectedEOF:                 "ERR unexpected EOF",
+		node.ErrPaused:                     "PAUSED Queue paused in input, try later",
+		fmt.Errorf("x: %w", node.ErrNoJob): "NOJOB Job not known in the context of this node.",
+		io.ErrUnexpectedEOF:                "ERR unexpected EOF",
 	} {
 		require.Equal(t, text, faultText(err))
 	}

@@ -48,6 +48,10 @@ func Binary(t testing.TB) string {
 			return
 		}
 		buildPath = filepath.Join(dir, "disqo")
+		// Reading main tells the cache of go test that results depend on it.
+		if _, buildErr = os.ReadFile(filepath.Join(root, "cmd", "disqo", "main.go")); buildErr != nil {
+			return
+		}
 		cmd := exec.Command("go", "build", "-o", buildPath, "./cmd/disqo")
 		cmd.Dir = root
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -1,0 +1,42 @@
+package node
+
+import (
+	"github.com/disqo/disqo/replication"
+	"github.com/disqo/disqo/store"
+)
+
+// The words in which a front and its node talk are those of the rooms below:
+// a front needs no other import.
+type (
+	Job       = store.Job
+	Spec      = store.Spec
+	ID        = store.ID
+	State     = store.State
+	Pause     = store.Pause
+	QueueStat = store.QueueStat
+	Waiter    = store.Waiter
+	Shortage  = replication.Shortage
+)
+
+// The directions in which a queue can be paused.
+const (
+	PauseIn  = store.PauseIn
+	PauseOut = store.PauseOut
+)
+
+// What a node refuses with, besides *Shortage.
+var (
+	ErrBadID         = store.ErrBadID
+	ErrPaused        = store.ErrPaused
+	ErrMaxLen        = store.ErrMaxLen
+	ErrTooManyQueues = store.ErrTooManyQueues
+	ErrFull          = store.ErrFull
+	ErrNoJob         = store.ErrNoJob
+	ErrTooLate       = store.ErrTooLate
+)
+
+// ParseID reads the text form of a job id; see store.ParseID.
+func ParseID(text []byte) (id ID, ok bool, err error) { return store.ParseID(text) }
+
+// ParseState returns the state of that name.
+func ParseState(name string) (State, bool) { return store.ParseState(name) }
