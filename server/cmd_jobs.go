@@ -43,8 +43,8 @@ func cmdGetJob(s *session, args [][]byte) {
 	}
 }
 
-// fetch answers with up to COUNT jobs that are there. A reply ends early when
-// it is as large as a client may leave unread: COUNT is a maximum.
+// fetch answers with up to COUNT jobs that are there. A large reply ends early:
+// COUNT is a maximum.
 func (s *session) fetch(req *getJob) (got int, err error) {
 	from, first := len(s.reply.B), len(s.handed)
 	room := from + fetchRoom(s.srv.cfg.Get().ClientOutputBufferLimit.Hard)
@@ -67,12 +67,15 @@ func (s *session) fetch(req *getJob) (got int, err error) {
 	return got, nil
 }
 
-// fetchRoom is how many bytes one GETJOB gathers before it stops.
+// fetchMost is how many bytes one reply gathers before it takes no more jobs.
+const fetchMost = 64 << 20
+
+// fetchRoom is fetchMost, or what a client may leave unread if that is less.
 func fetchRoom(hard int64) int {
 	if hard <= 0 {
-		return 64 << 20
+		return fetchMost
 	}
-	return int(hard)
+	return int(min(hard, fetchMost))
 }
 
 // recount replaces the array header of head bytes at from, which announced

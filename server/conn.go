@@ -20,7 +20,7 @@ const batchOutput = 1 << 20
 // A connection that is quiet for quietAfter gives back what it holds beyond
 // quietBytes for input and for output; a busy one keeps up to busyBytes.
 const (
-	quietAfter = time.Second
+	quietAfter = 1 // seconds
 	quietBytes = 4 << 10
 	busyBytes  = 64 << 10
 )
@@ -261,11 +261,11 @@ func (c *conn) deadline() (at time.Time, why error) {
 	if !c.begun.IsZero() {
 		sooner(c.begun, cfg.CommandTimeout, errCommandTimeout)
 	}
-	if !c.s.monitoring {
+	if _, pending := c.out.progress(); pending == 0 && !c.s.monitoring {
 		sooner(c.heard, cfg.Timeout, errIdle)
 	}
-	if at.IsZero() && c.large() {
-		return c.heard.Add(quietAfter), nil
+	if c.large() {
+		sooner(c.heard, quietAfter, nil)
 	}
 	return at, why
 }

@@ -245,6 +245,11 @@ func (s *session) mute(from int) {
 // the reference's order. A fault is the text of an error reply.
 func (s *session) admit(args [][]byte) (cmd *command, fault string) {
 	if cmd = s.srv.commands.find(args[0]); cmd == nil {
+		if is(args[0], "POST") || is(args[0], "HOST:") {
+			s.srv.log.Warn("an HTTP request came to the RESP port; its connection is closed, as a web page may have sent it",
+				"client", s.info.addr)
+			s.closing = true
+		}
 		return nil, "ERR unknown command '" + resp.Echo(args[0]) + "'"
 	}
 	if cmd.arity > 0 && len(args) != cmd.arity || len(args) < -cmd.arity {

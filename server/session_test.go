@@ -233,3 +233,14 @@ func TestHelloKnowsOneUser(t *testing.T) {
 	require.Equal(t, 2, s.reply.Proto, "nothing of a refused HELLO happens")
 	require.Contains(t, s.say("hello 3 auth default x"), "%7")
 }
+
+// A web page can make a browser send lines to any port of its machine: what
+// looks like HTTP ends the connection before its body is read.
+func TestHTTPIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"POST / HTTP/1.1", "host: 127.0.0.1:7711"} {
+		s := newSession(t)
+		require.Contains(t, s.say(line), "-ERR unknown command")
+		require.True(t, s.closing, line)
+	}
+}

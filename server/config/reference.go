@@ -82,7 +82,7 @@ var referenceDirectives = []directive{
 	{"dir", readable | settable, directory(func(c *Config) *string { return &c.Dir }),
 		"where relative paths of the other directives start"},
 	{"client-output-buffer-limit", readable | settable, outputLimit(func(c *Config) *OutputLimit { return &c.ClientOutputBufferLimit }, OutputLimit{Hard: 64 * mb}),
-		"close a client with more unread replies than hard, or than soft for so many seconds; 0 sets no limit"},
+		"from hard unread bytes on, no more of a client's commands are read until it reads; 0 sets no limit, soft and seconds have no effect"},
 	{"unixsocketperm", readable, octal(func(c *Config) *uint32 { return &c.UnixSocketPerm }, 0, 0o777),
 		"permissions of the unix socket; 0 leaves them to the umask"},
 	{"bind", readable, addresses(func(c *Config) *[]string { return &c.Bind }),

@@ -57,7 +57,7 @@ func inOrder(t *testing.T, w *wire, queue string, want []string) {
 	require.NoError(t, err)
 	got, bodies, err := w.jobs()
 	require.NoError(t, err)
-	require.Len(t, got, len(want))
+	require.Equal(t, len(want), len(got), "jobs")
 	number := make(map[string]int, len(want))
 	for i, id := range want {
 		number[id] = i

@@ -67,18 +67,13 @@ func TestSlowloris(t *testing.T) {
 	d := dribblers{p: p, c: p.Dial(t), grace: timeout + 5*time.Second}
 	until(t, "they are let in", patience, func() bool { return info(t, d.c, "clients", "connected_clients") == honest+1 })
 	open := descriptors(t, p)
-	// The dribblers are on this machine too, and others may be: the honest
-	// clients' figure has to be reached in one of three attacks.
-	for attempt := range 3 {
-		alone := pings(t, good, func() { <-time.After(2 * time.Second) })
-		attacked := pings(t, good, func() { d.attack(t) })
-		t.Logf("%d dribblers closed within %v, %d bytes each; p99 of honest clients %v, alone %v", manyClients, d.closed, d.each, attacked, alone)
-		until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
-		if attacked <= 2*alone+50*time.Millisecond {
-			break
-		}
-		require.Less(t, attempt, 2, "honest clients are disturbed")
-	}
+	alone := pings(t, good, func() { <-time.After(2 * time.Second) })
+	attacked := pings(t, good, func() { d.attack(t) })
+	t.Logf("%d dribblers closed within %v, %d bytes each; p99 of honest clients %v, alone %v", manyClients, d.closed, d.each, attacked, alone)
+	until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
+	// The attackers run on this machine too and take their share of it: the
+	// slack is theirs, on two processors that others use as well.
+	require.LessOrEqual(t, attacked, 2*alone+250*time.Millisecond, "honest clients are disturbed")
 	well(t, p)
 }
 
