@@ -50,7 +50,8 @@ func (e *SourceError) Error() string {
 	if invalid, ok := e.Err.(*InvalidError); ok {
 		why = invalid.Why // its name and value are in Text already
 	}
-	return fmt.Sprintf("%s: '%s': %s", e.Where, e.Text, why)
+	// The system's errors quote paths as they are.
+	return fmt.Sprintf("%s: '%s': %s", e.Where, e.Text, visible(why))
 }
 
 // Unwrap returns the error without its place.

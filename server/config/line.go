@@ -144,12 +144,15 @@ func printable(s string) string {
 	if len(s) > shownBytesMax {
 		s = s[:shownBytesMax] + "..."
 	}
-	var b strings.Builder
-	for _, r := range s {
+	return visible(s)
+}
+
+// visible replaces what a terminal could not show, or could be confused by.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
-			r = '?'
+			return '?'
 		}
-		b.WriteRune(r)
-	}
-	return b.String()
+		return r
+	}, s)
 }

@@ -137,6 +137,9 @@ func (l *loader) include(args []string, dir string, depth int) error {
 	if len(args) != 1 || args[0] == "" {
 		return errors.New("takes the path of one file")
 	}
+	if err := checkPath(args[0]); err != nil {
+		return err
+	}
 	if depth == includeDepthMax {
 		return fmt.Errorf("files include each other more than %d deep", includeDepthMax)
 	}
