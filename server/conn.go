@@ -178,6 +178,9 @@ func (c *conn) flush() bool {
 		err = c.limitOutput(c.srv.cfg.Get().ClientOutputBufferLimit.Hard)
 	}
 	sent, pending := c.out.progress()
+	if cfg := c.srv.cfg.Get(); int64(pending) > cfg.UnauthOutputLimit && !c.s.authenticated(cfg) {
+		err = errStranger
+	}
 	c.s.confirm(sent)
 	c.info.batch(&c.s, c.dec.Buffered(), pending)
 	return err == nil
@@ -203,6 +206,7 @@ func (c *conn) limitOutput(limit int64) error {
 var (
 	errGone           = errors.New("the client went away")
 	errKilled         = errors.New("the connection was killed")
+	errStranger       = errors.New("the client takes too much or too long before AUTH")
 	errIdle           = errors.New("the client was idle for longer than timeout")
 	errCommandTimeout = errors.New("the command did not arrive whole within command-timeout")
 )
@@ -263,6 +267,9 @@ func (c *conn) deadline() (at time.Time, why error) {
 	}
 	if _, pending := c.out.progress(); pending == 0 && !c.s.monitoring {
 		sooner(c.heard, cfg.Timeout, errIdle)
+	}
+	if !c.s.authenticated(cfg) {
+		sooner(c.heard, cfg.AuthTimeout, errStranger)
 	}
 	if c.large() {
 		sooner(c.heard, quietAfter, nil)

@@ -48,6 +48,8 @@ type Config struct {
 	MaxInlineSize           int64       // bytes of one inline command, 1kb..1mb
 	UnauthMaxArguments      int         // arguments of one command before AUTH, 3..65536
 	UnauthMaxBulk           int64       // longest argument before AUTH, 1kb..512mb
+	UnauthOutputLimit       int64       // unread replies before AUTH at which the client is closed, 1kb..512mb
+	AuthTimeout             int         // seconds a client may be quiet before AUTH, 0..86400; 0 = no limit
 	CommandTimeout          int         // seconds a started command has to arrive whole, 0..86400; 0 = no limit
 	ClientWriteTimeout      int         // seconds without progress after which a write fails, 1..86400
 	ClientInputBufferLimit  int64       // unparsed input kept beyond one command, 16kb..1gb
