@@ -14,7 +14,7 @@ const (
 	defaultRetry = 300 // or a tenth of the TTL, if that is less
 )
 
-// seconds is the largest value of TTL, RETRY and DELAY.
+// maxSeconds is the largest value of TTL, RETRY and DELAY.
 const maxSeconds = math.MaxUint32
 
 // addJob is a parsed ADDJOB. Its job aliases the arguments.

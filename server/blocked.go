@@ -31,7 +31,7 @@ func (w *waiter) Claim() bool { return w.claimed.CompareAndSwap(false, true) }
 // Deliver implements node.Waiter.
 func (w *waiter) Deliver(j *node.Job) {
 	w.got = true
-	w.job = handed{id: j.ID, lease: j.NextQueue}
+	w.job = handed{id: j.ID, lease: j.NextQueue, turn: j.Turn}
 	w.reply.Array(1)
 	writeJob(&w.reply, j, w.counters)
 }

@@ -126,7 +126,7 @@ func (s *session) clientKill(rest [][]byte) {
 		s.fail(errSyntax)
 		return
 	}
-	id, addr, skipMe := int64(0), "", true
+	id, addr, byAddr, skipMe := int64(0), "", false, true
 	for i := 0; i < len(rest); i += 2 {
 		word, value := rest[i], rest[i+1]
 		switch {
@@ -137,7 +137,7 @@ func (s *session) clientKill(rest [][]byte) {
 				return
 			}
 		case is(word, "ADDR"):
-			addr = string(value)
+			addr, byAddr = string(value), true
 		case is(word, "TYPE") && is(value, "NORMAL"):
 		case is(word, "TYPE"):
 			s.errorf("ERR Unknown client type '%s'", resp.Echo(value))
@@ -152,7 +152,7 @@ func (s *session) clientKill(rest [][]byte) {
 		}
 	}
 	s.reply.Int(int64(s.kill(func(c *conn) bool {
-		return (id == 0 || c.info.id == id) && (addr == "" || c.info.addr == addr) && !(skipMe && &c.info == s.info)
+		return (id == 0 || c.info.id == id) && (!byAddr || c.info.addr == addr) && !(skipMe && &c.info == s.info)
 	})))
 }
 

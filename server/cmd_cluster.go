@@ -80,13 +80,13 @@ func (s *session) clusterReset(rest [][]byte) {
 		s.fail(errSyntax)
 		return
 	}
-	s.srv.node.Flush()
 	if hard {
 		if err := s.srv.renew(); err != nil {
 			s.errorf("ERR error saving the cluster node config: %s", err)
 			return
 		}
 	}
+	s.srv.node.Flush()
 	s.reply.Status("OK")
 }
 

@@ -46,7 +46,7 @@ func (s *session) configSet(name, value string) {
 	switch {
 	case err == nil:
 		if strings.EqualFold(name, "requirepass") {
-			s.authed = s.srv.cfg.Get().RequirePass // whoever sets the password knows it
+			s.authed = value // whoever sets the password knows it
 		}
 		s.srv.wakeAll() // connections sleep by the old configuration
 		s.reply.Status("OK")
@@ -101,7 +101,7 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 	s.node.SetMaxQueues(int64(new.MaxQueues))
 	if old.MaxMemory != new.MaxMemory {
 		s.node.SetMaxMemory(new.MaxMemory)
-		setCollectorLimit(new.MaxMemory)
+		setCollectorLimit(new.MaxMemory, s.node.Used())
 	}
 	if s.level != nil {
 		s.level.Set(LogLevel(new.LogLevel))

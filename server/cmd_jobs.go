@@ -51,7 +51,7 @@ func (s *session) fetch(req *getJob) (got int, err error) {
 	s.reply.Array(req.count)
 	head := len(s.reply.B) - from
 	got, err = s.srv.node.Fetch(req.queues, req.count, func(j *node.Job) bool {
-		h := handed{id: j.ID, lease: j.NextQueue, start: s.base + uint64(len(s.reply.B))}
+		h := handed{id: j.ID, lease: j.NextQueue, turn: j.Turn, start: s.base + uint64(len(s.reply.B))}
 		writeJob(&s.reply, j, req.counters)
 		h.end = s.base + uint64(len(s.reply.B))
 		s.handed = append(s.handed, h)

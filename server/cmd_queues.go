@@ -105,7 +105,7 @@ type scanArgs struct {
 	busyloop bool
 }
 
-// scan parses the words of QSCAN and JSCAN: own is asked first and returns how
+// parse reads the words of QSCAN and JSCAN: own is asked first and returns how
 // many words it took, 0 if the word is none of its options.
 func (a *scanArgs) parse(args [][]byte, own func(word []byte, rest [][]byte) (int, error)) error {
 	a.count = 100

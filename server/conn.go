@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -25,9 +26,12 @@ const (
 	busyBytes  = 64 << 10
 )
 
-// lastReadTime is how long a connection listens once more when the server
-// stops: what was sent before is in the kernel already.
-const lastReadTime = 5 * time.Millisecond
+// When the server stops, a connection reads what was sent before, until it is
+// quiet for lastQuiet, lastMost in all.
+const (
+	lastQuiet = 5 * time.Millisecond
+	lastMost  = 200 * time.Millisecond
+)
 
 // Where a connection's goroutine is, for those who want to wake it.
 const (
@@ -48,7 +52,7 @@ type conn struct {
 	s   session
 
 	eof        bool
-	last       bool      // the server stops: the last read was made
+	lastCall   time.Time // the server stops: nothing is read after this, zero if it does not
 	begun      time.Time // when the command that is arriving began to, zero if none is
 	heard      time.Time // last read
 	hasTimeout bool      // a read deadline is set
@@ -57,7 +61,8 @@ type conn struct {
 	woken atomic.Bool
 	bell  chan struct{}
 
-	killed atomic.Bool
+	killed  atomic.Bool
+	overrun atomic.Bool // a monitor that does not read
 
 	pushMu sync.Mutex
 	pushed []byte // lines for MONITOR, to be sent by the goroutine
@@ -140,7 +145,7 @@ func (c *conn) part() {
 // run executes what was received.
 func (c *conn) run() {
 	c.s.beginBatch()
-	for !c.s.halted() && !c.s.closing {
+	for !c.s.closing && !c.s.hold() {
 		cmd, ok, err := c.dec.Next(c.s.limits())
 		if err != nil {
 			c.s.refuse(err)
@@ -151,8 +156,11 @@ func (c *conn) run() {
 		}
 		c.begun = time.Time{}
 		c.s.exec(cmd.Args)
-		if len(c.s.reply.B) >= batchOutput && !c.flush() {
-			c.s.closing = true
+		if len(c.s.reply.B) >= batchOutput {
+			if !c.flush() {
+				c.s.closing = true
+			}
+			c.s.beginBatch() // waiting for the client is no command's time
 		}
 	}
 	switch {
@@ -206,6 +214,7 @@ func (c *conn) limitOutput(limit int64) error {
 var (
 	errGone           = errors.New("the client went away")
 	errKilled         = errors.New("the connection was killed")
+	errOverrun        = errors.New("the monitor does not keep up")
 	errStranger       = errors.New("the client takes too much or too long before AUTH")
 	errIdle           = errors.New("the client was idle for longer than timeout")
 	errCommandTimeout = errors.New("the command did not arrive whole within command-timeout")
@@ -220,11 +229,15 @@ func (c *conn) await() error {
 		if err := c.out.failed(); err != nil {
 			return err
 		}
+		if c.overrun.Load() {
+			c.srv.log.Warn("a monitor does not keep up and is closed", "client", c.info.addr)
+			return errOverrun
+		}
 		if c.s.blocked() && (c.eof || c.s.dismissed() && hungUp(c.out.raw)) {
 			return errGone
 		}
 		if c.srv.stopping.Load() {
-			if c.s.settle() || c.lastRead() {
+			if c.s.settle() || c.readLast() {
 				return nil
 			}
 			c.s.stop()
@@ -241,6 +254,7 @@ func (c *conn) await() error {
 				c.s.flushed(0, quietBytes)
 				c.dec.Release()
 			}
+			runtime.Gosched() // a hand-over may be on its way
 			continue
 		}
 		got, err := c.sleep(at)
@@ -326,13 +340,18 @@ func (c *conn) sleep(at time.Time) (got bool, err error) {
 	return false, errGone
 }
 
-// lastRead takes, once, what the client sent before the server stopped.
-func (c *conn) lastRead() (got bool) {
-	if c.last || c.eof || c.s.halted() {
+// readLast takes what the client sent before the server stopped. It reports
+// false when there is no more.
+func (c *conn) readLast() (got bool) {
+	now := time.Now()
+	if c.lastCall.IsZero() {
+		c.lastCall = now.Add(lastMost)
+	}
+	if c.eof || c.s.halted() || now.After(c.lastCall) {
 		return false
 	}
-	c.last = true
-	got, _ = c.sleep(time.Now().Add(lastReadTime))
+	c.woken.Store(false) // it is known why
+	got, _ = c.sleep(now.Add(lastQuiet))
 	return got
 }
 
@@ -382,18 +401,17 @@ func (c *conn) kill() {
 }
 
 // push queues bytes that are no reply (MONITOR's lines). A client that does
-// not read them is killed. Safe for any goroutine.
+// not read them gets no more and is closed. Safe for any goroutine; it does not
+// block.
 func (c *conn) push(b []byte) {
 	limit := c.srv.cfg.Get().ClientOutputBufferLimit.Hard
 	c.pushMu.Lock()
-	c.pushed = append(c.pushed, b...)
-	over := limit > 0 && int64(len(c.pushed)) > limit
-	c.pushMu.Unlock()
-	if over {
-		c.srv.log.Warn("a monitor does not keep up and is closed", "client", c.info.addr)
-		c.kill()
-		return
+	if limit > 0 && int64(len(c.pushed)+len(b)) > limit {
+		c.overrun.Store(true)
+	} else {
+		c.pushed = append(c.pushed, b...)
 	}
+	c.pushMu.Unlock()
 	c.wake()
 }
 

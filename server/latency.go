@@ -78,6 +78,24 @@ func (l *latency) get(name string) (e latencyEvent, ok bool) {
 	return latencyEvent{slices.Clone(p.samples), p.worst}, true
 }
 
+// latencyRow is a line of LATENCY LATEST.
+type latencyRow struct {
+	name  string
+	last  latencySample
+	worst int64
+}
+
+// latest returns the last sample of each event, by name.
+func (l *latency) latest() (rows []latencyRow) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(l.events)) {
+		e := l.events[name]
+		rows = append(rows, latencyRow{name, e.samples[len(e.samples)-1], e.worst})
+	}
+	return rows
+}
+
 func (l *latency) names() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,16 +153,14 @@ func cmdLatency(s *session, args [][]byte) {
 }
 
 func (s *session) latencyLatest() {
-	names := s.srv.latency.names()
-	s.reply.Array(len(names))
-	for _, name := range names {
-		e, _ := s.srv.latency.get(name)
-		last := e.samples[len(e.samples)-1]
+	rows := s.srv.latency.latest()
+	s.reply.Array(len(rows))
+	for _, r := range rows {
 		s.reply.Array(4)
-		s.reply.BulkString(name)
-		s.reply.Int(last.at)
-		s.reply.Int(last.ms)
-		s.reply.Int(e.worst)
+		s.reply.BulkString(r.name)
+		s.reply.Int(r.last.at)
+		s.reply.Int(r.last.ms)
+		s.reply.Int(r.worst)
 	}
 }
 

@@ -10,14 +10,17 @@ import (
 // collector works harder: connections, buffers, the program itself.
 const collectorRoom = 256 << 20
 
-// setCollectorLimit makes the collector's limit follow maxmemory, with a
-// quarter for fragmentation.
-func setCollectorLimit(maxMemory int64) {
-	limit := int64(math.MaxInt64)
-	if maxMemory > 0 && maxMemory < math.MaxInt64/2 {
-		limit = maxMemory + maxMemory/4 + collectorRoom
+// setCollectorLimit makes the collector's limit follow maxmemory, or what is
+// used already if that is more, with a quarter for fragmentation. A limit below
+// what lives would have the collector run all the time.
+func setCollectorLimit(maxMemory, used int64) { debug.SetMemoryLimit(collectorLimit(maxMemory, used)) }
+
+func collectorLimit(maxMemory, used int64) int64 {
+	most := max(maxMemory, used)
+	if maxMemory <= 0 || most > math.MaxInt64/2 {
+		return math.MaxInt64
 	}
-	debug.SetMemoryLimit(limit)
+	return most + most/4 + collectorRoom
 }
 
 // heapFigures returns the bytes of live and not yet collected objects, and how

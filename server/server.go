@@ -102,7 +102,7 @@ func (s *Server) open(cfg *config.Config) (err error) {
 	if err := s.identity.Save(s.port); err != nil {
 		return fmt.Errorf("%s: %w", cfg.Path(cfg.ClusterConfigFile), err)
 	}
-	setCollectorLimit(cfg.MaxMemory)
+	setCollectorLimit(cfg.MaxMemory, 0)
 	return nil
 }
 

@@ -27,7 +27,7 @@ type session struct {
 
 	wait    *waiter // a blocked GETJOB, nil if none
 	pauseTo int64   // DEBUG SLEEP: halted until then, milliseconds; 0 if not
-	held    bool    // was halted when settle last looked
+	held    bool    // was halted when hold or settle last looked
 	closing bool    // close when the replies are sent
 	left    bool    // was told that the server stops
 
@@ -56,6 +56,7 @@ const (
 type handed struct {
 	id         node.ID
 	lease      int64
+	turn       uint8
 	start, end uint64 // where its bytes are in all the bytes of this client
 }
 
@@ -68,6 +69,13 @@ func (s *session) init(srv *Server, info *clientInfo, wake func()) {
 // stops waits for nobody's pause: what was received is executed.
 func (s *session) halted() bool {
 	return s.wait != nil || !s.srv.stopping.Load() && (s.pauseTo != 0 || s.srv.paused())
+}
+
+// hold is halted, for whoever is about to execute a command: settle will say
+// when it can go on, however soon that is.
+func (s *session) hold() bool {
+	s.held = s.halted()
+	return s.held
 }
 
 // blocked reports whether a GETJOB waits.
@@ -132,7 +140,7 @@ func (s *session) close(sent uint64) {
 	for i := range s.handed {
 		h := &s.handed[i]
 		if h.end > sent && (!h.id.AtMostOnce() || h.start >= sent) {
-			s.srv.node.Return(&h.id, h.lease)
+			s.srv.node.Return(&h.id, h.lease, h.turn)
 		}
 	}
 	s.srv.monitors.remove(s)
@@ -193,15 +201,32 @@ func (s *session) authenticated(cfg *config.Config) bool {
 
 // refuse answers input that is no command.
 func (s *session) refuse(err error) {
-	var large *resp.TooLargeError
-	if errors.As(err, &large) {
-		if s.tx != nil {
-			s.tx.spoil()
-		}
-	} else {
-		s.closing = true
-	}
+	from := s.beginReply()
 	s.reply.Error("ERR " + err.Error())
+	var large *resp.TooLargeError
+	if !errors.As(err, &large) {
+		s.closing = true
+		return
+	}
+	if s.tx != nil {
+		s.tx.spoil()
+	}
+	s.endReply(from)
+}
+
+// beginReply and endReply stand around the answer to one command, so that
+// CLIENT REPLY is obeyed. from is where the answer begins.
+func (s *session) beginReply() (from int) {
+	if s.silent == skipNext {
+		s.silent = skipping
+	}
+	return len(s.reply.B)
+}
+
+func (s *session) endReply(from int) {
+	if s.silent >= skipping {
+		s.mute(from)
+	}
 }
 
 // beginBatch is called before the commands of one read.
@@ -209,10 +234,7 @@ func (s *session) beginBatch() { s.lastTick = s.srv.ticks() }
 
 // exec executes one command; args are the caller's and end with the call.
 func (s *session) exec(args [][]byte) {
-	from := len(s.reply.B)
-	if s.silent == skipNext {
-		s.silent = skipping
-	}
+	from := s.beginReply()
 	cmd, fault := s.admit(args)
 	switch {
 	case fault != "":
@@ -221,13 +243,11 @@ func (s *session) exec(args [][]byte) {
 		}
 		s.reply.Error(fault)
 	case s.tx != nil && cmd.flags&immediate == 0:
-		s.queue(cmd, args)
+		s.queue(args)
 	default:
 		s.run(cmd, args)
 	}
-	if s.silent >= skipping {
-		s.mute(from)
-	}
+	s.endReply(from)
 }
 
 // mute takes back what was answered from a position on.

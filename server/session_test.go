@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 
@@ -243,4 +244,53 @@ func TestHTTPIsCutOff(t *testing.T) {
 		require.Contains(t, s.say(line), "-ERR unknown command")
 		require.True(t, s.closing, line)
 	}
+}
+
+// A few bytes of MULTI cannot ask for more than a client may leave unread.
+func TestExecIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newSession(t, "--client-output-buffer-limit", "normal", "65536", "0", "0")
+	for range 20 {
+		s.say("addjob q " + strings.Repeat("x", 10_000) + " 0")
+	}
+	s.flushed(len(s.reply.B), 0)
+	s.say("multi")
+	for range 50 {
+		s.say("qpeek q 20")
+	}
+	reply := s.say("exec")
+	require.Less(t, len(reply), 2*65536+50*200)
+	require.True(t, strings.HasPrefix(reply, "*50\r\n"))
+	require.Equal(t, 49, strings.Count(reply, "-"+errExecFull+"\r\n"))
+}
+
+func TestLatencyLatestBesideReset(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	cmd := s.srv.commands.find([]byte("ping"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 3000 {
+			s.srv.latency.note(1, cmd, 5e6)
+			s.srv.latency.reset(nil)
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		require.Contains(t, []string{"*0", "*1"}, s.say("latency latest")[:2])
+		s.flushed(0, 0)
+	}
+}
+
+func TestCollectorLimit(t *testing.T) {
+	t.Parallel()
+	require.EqualValues(t, math.MaxInt64, collectorLimit(0, 5))
+	require.EqualValues(t, math.MaxInt64, collectorLimit(math.MaxInt64, 5))
+	require.EqualValues(t, 1250+collectorRoom, collectorLimit(1000, 5))
+	require.EqualValues(t, 1250+collectorRoom, collectorLimit(1, 1000), "not below what lives")
 }

@@ -20,7 +20,7 @@ func (t *transaction) spoil() {
 }
 
 // queue keeps a command for EXEC.
-func (s *session) queue(_ *command, args [][]byte) {
+func (s *session) queue(args [][]byte) {
 	t, cfg := s.tx, s.srv.cfg.Get()
 	if t.spoiled {
 		s.reply.Status("QUEUED")
@@ -77,12 +77,21 @@ func cmdExec(s *session, _ [][]byte) {
 	defer func() { s.inExec = false }()
 	s.reply.Array(t.n)
 	rest := t.buf
+	room := len(s.reply.B) + fetchRoom(s.srv.cfg.Get().ClientOutputBufferLimit.Hard)
 	var args [][]byte
 	for range t.n {
 		_, args, _, rest, _ = redcon.ReadNextCommand(rest, args[:0])
+		if len(s.reply.B) >= room {
+			s.reply.Error(errExecFull)
+			continue
+		}
 		s.execQueued(args)
 	}
 }
+
+// errExecFull answers the commands of a transaction that come after its reply
+// has its full size.
+const errExecFull = "ERR not executed: the replies of this EXEC exceed client-output-buffer-limit; ask for less in one MULTI"
 
 // execQueued runs one command of a transaction; whether it may run is asked
 // again, as the commands before it may have changed that.

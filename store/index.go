@@ -2,8 +2,8 @@ package store
 
 // index finds a job's slot by its id: an open-addressed table of handles with
 // linear probing, checked against the slot's own id, so that an entry is four
-// bytes. It grows and shrinks by moving a few buckets at each change: no
-// change ever pays for the whole table.
+// bytes. It grows and shrinks by moving a few buckets at each change, so that
+// no change pays for moving the whole table.
 type index struct {
 	slots *slots
 	cur   []uint32

@@ -40,17 +40,17 @@ func (s *Shard) requeue(now int64, id *ID, why cause, fx *Effects) bool {
 	return h != 0 && s.enqueue(now, h, s.slots.get(h), why, fx)
 }
 
-// Return takes back a delivery that never reached its consumer. lease is the
-// NextQueue of the view that was delivered: a job that moved on since then is
-// left alone. Nothing is counted, and an at-most-once job counts as never
+// Return takes back a delivery that never reached its consumer. lease and turn
+// are NextQueue and Turn of the view that was delivered: a job that moved on
+// since then is left alone. Nothing is counted, and an at-most-once job counts as never
 // delivered.
-func (s *Shard) Return(now int64, id *ID, lease int64, fx *Effects) bool {
+func (s *Shard) Return(now int64, id *ID, lease int64, turn uint8, fx *Effects) bool {
 	h := s.index.find(id)
 	if h == 0 {
 		return false
 	}
 	j := s.slots.get(h)
-	if j.state != Active || j.flags&flagDelivered == 0 || j.qtime != lease {
+	if j.state != Active || j.flags&flagDelivered == 0 || j.qtime != lease || j.flags>>turnShift != turn {
 		return false
 	}
 	if j.flags&flagSpent != 0 {

@@ -182,20 +182,22 @@ func (s *Shard) SetPause(now int64, name []byte, p Pause, fx *Effects) error {
 	return nil
 }
 
-// Peek calls yield with up to n queued jobs, in order of delivery or, with
-// newest set, in the opposite one, until yield returns false.
-func (s *Shard) Peek(name []byte, n int, newest bool, yield func(*Job) bool) {
+// Peek calls yield with the queued jobs from the from-th on, up to n of them,
+// in order of delivery or, with newest set, in the opposite one, until yield
+// returns false. It returns how many yield took.
+func (s *Shard) Peek(name []byte, from, n int, newest bool, yield func(*Job) bool) (seen int) {
 	q := s.lookup(name)
 	if q == nil || !q.live {
-		return
+		return 0
 	}
-	visit := func(h uint32) bool {
-		n--
-		return n >= 0 && yield(s.view(h))
+	for end := min(from+n, q.jobs.Len()); from+seen < end; seen++ {
+		at := from + seen
+		if newest {
+			at = q.jobs.Len() - 1 - at
+		}
+		if h, _ := q.jobs.GetAt(at); !yield(s.view(h)) {
+			break
+		}
 	}
-	if newest {
-		q.jobs.Reverse(visit)
-	} else {
-		q.jobs.Scan(visit)
-	}
+	return seen
 }

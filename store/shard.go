@@ -66,6 +66,7 @@ type Job struct {
 	Created   int64  // nanoseconds since the epoch
 	Expires   int64  // milliseconds since the epoch
 	NextQueue int64  // milliseconds; when it goes (back) to its queue, 0: never
+	Turn      uint8  // the number of its latest delivery here, modulo 16
 }
 
 // Shard owns the jobs of the queues that hash to it. Not safe for concurrent
@@ -243,6 +244,7 @@ func (s *Shard) pop(now int64, q *queue) *Job {
 	s.wheel.stop(h)
 	j.state, j.qtime = Active, 0
 	j.flags |= flagDelivered
+	j.flags += 1 << turnShift
 	if j.retry > 0 {
 		j.qtime = now + int64(j.retry)*1000
 	} else {
@@ -295,7 +297,7 @@ func (s *Shard) view(h uint32) *Job {
 	s.job = Job{
 		ID: j.id, Queue: s.queues[j.queue].name, Body: mem, State: j.state, Repl: j.repl,
 		Nacks: j.nacks, Extra: j.extra, Retry: j.retry,
-		Created: j.ctime, Expires: j.etime, NextQueue: j.qtime,
+		Created: j.ctime, Expires: j.etime, NextQueue: j.qtime, Turn: j.flags >> turnShift,
 	}
 	if j.flags&flagDelay != 0 {
 		s.job.Delay = binary.LittleEndian.Uint32(mem)

@@ -255,10 +255,11 @@ func TestReturnCostsNothing(t *testing.T) {
 		spec.Retry = retry
 		id := r.add(spec)
 		r.fetch("q", 1)
-		lease := r.get(id).NextQueue
-		require.False(t, r.s.Return(r.now, &id, lease+1, &r.fx), "another delivery's lease")
-		require.True(t, r.s.Return(r.now, &id, lease, &r.fx))
-		require.False(t, r.s.Return(r.now, &id, lease, &r.fx), "twice")
+		lease, turn := r.get(id).NextQueue, r.get(id).Turn
+		require.False(t, r.s.Return(r.now, &id, lease+1, turn, &r.fx), "another delivery's lease")
+		require.False(t, r.s.Return(r.now, &id, lease, turn-1, &r.fx), "another delivery of the same millisecond")
+		require.True(t, r.s.Return(r.now, &id, lease, turn, &r.fx))
+		require.False(t, r.s.Return(r.now, &id, lease, turn, &r.fx), "twice")
 		j := r.get(id)
 		require.Equal(t, Queued, j.State)
 		require.Zero(t, j.Nacks+j.Extra)

@@ -32,6 +32,8 @@ const (
 	flagQueuedOnce             // it was in its queue before: the next time counts
 	flagSpent                  // in the shard's spent set
 	flagDelay                  // the chunk begins with the four bytes of DELAY
+
+	turnShift = 4 // above the flags: the number of the delivery, modulo 16
 )
 
 // slot is a job. Slots hold no pointers, so that ten million of them are
@@ -68,8 +70,10 @@ type slots struct {
 	live    int
 }
 
+// The slots of a slab are an allocation of their own: 81,920 bytes are a size
+// the runtime does not round up.
 type slab struct {
-	slot [slabSlots]slot
+	slot *[slabSlots]slot
 	free uint32 // first free slot's handle within the slab, linked by slot.next
 	bump uint32
 	used uint32
@@ -120,7 +124,7 @@ func (s *slots) room() (uint32, *slab) {
 	if k := len(s.partial); k > 0 {
 		return s.partial[k-1], s.slabs[s.partial[k-1]]
 	}
-	sl := &slab{at: 0}
+	sl := &slab{slot: new([slabSlots]slot)}
 	var num uint32
 	if k := len(s.free); k > 0 {
 		num = s.free[k-1]

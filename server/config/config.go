@@ -26,7 +26,7 @@ type Config struct {
 	// Process.
 
 	Dir             string // absolute directory that relative paths start from, see Path; checked to exist
-	LogFile         string // see Path; "" = standard output
+	LogFile         string // see Path; "" = standard error
 	LogLevel        string // "debug", "verbose", "notice" or "warning"
 	LogFormat       string // "text" or "json"
 	PidFile         string // see Path; "" = none is written
@@ -37,7 +37,7 @@ type Config struct {
 	// Memory and jobs.
 
 	MaxMemory       int64  // bytes for jobs and queues; 0 = no limit
-	MaxMemoryPolicy string // "acks" (drop acknowledged jobs when full) or "noeviction"
+	MaxMemoryPolicy string // "acks" (when full, drop jobs that can never be delivered again) or "noeviction"
 	MaxJobSize      int64  // largest body of a job, 1kb..512mb
 	MaxQueueName    int    // longest queue name in bytes, 1..65535
 	MaxQueues       int    // queues that may exist at once, 1..1000000000

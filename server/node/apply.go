@@ -18,7 +18,7 @@ func (n *Node) byQueue(name []byte) *shard { return n.byHash(store.Hash16(name))
 // free. change must not block and must not keep s.
 func (n *Node) apply(sh *shard, change func(s *store.Shard, now int64, fx *store.Effects)) {
 	wakes, next := n.locked(sh, change)
-	n.timers.sooner(next)
+	n.timers.sooner(next, n.queues.taken.Load() > 0)
 	for _, w := range wakes {
 		w.Wake()
 	}
@@ -69,13 +69,16 @@ func (n *Node) Add(spec *store.Spec) (store.ID, error) {
 	return spec.ID, err
 }
 
+// fetchBatch is how many jobs are delivered, or shown, under one hold of a lock.
+const fetchBatch = 64
+
 // Fetch delivers up to count jobs, one from each queue in turn, until yield
 // returns false or a whole round finds nothing. yield is called under a
 // shard's lock: it must not block, and the job ends with the call.
 func (n *Node) Fetch(queues [][]byte, count int, yield func(*store.Job) bool) (got int, err error) {
 	each := 1
 	if len(queues) == 1 {
-		each = count
+		each = fetchBatch
 	}
 	more := true
 	deliver := func(j *store.Job) bool {
@@ -87,10 +90,10 @@ func (n *Node) Fetch(queues [][]byte, count int, yield func(*store.Job) bool) (g
 		for _, q := range queues {
 			k := 0
 			n.apply(n.byQueue(q), func(s *store.Shard, now int64, _ *store.Effects) {
-				k, err = s.Fetch(now, q, each, deliver)
+				k, err = s.Fetch(now, q, min(each, count-got), deliver)
 			})
 			got += k
-			if err != nil || got >= count || !more {
+			if err != nil || got >= count || !more || len(queues) == 1 && k < each {
 				return got, err
 			}
 		}
@@ -127,8 +130,10 @@ func (n *Node) Block(queues [][]byte, w store.Waiter) (*Ticket, error) {
 			t, err = s.Block(now, q, w, fx)
 		})
 		if err != nil {
-			n.Unblock(tk)
-			return nil, err
+			if n.Unblock(tk); w.Claim() {
+				return nil, err
+			}
+			break // a job came before the error did
 		}
 		if t == nil {
 			break
@@ -179,8 +184,8 @@ func (n *Node) Dequeue(id *store.ID) (ok bool) {
 
 // Return takes back a delivery that never reached its consumer; see
 // store.Shard.Return.
-func (n *Node) Return(id *store.ID, lease int64) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Return(now, id, lease, fx) })
+func (n *Node) Return(id *store.ID, lease int64, turn uint8) (ok bool) {
+	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Return(now, id, lease, turn, fx) })
 	return ok
 }
 

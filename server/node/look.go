@@ -33,9 +33,18 @@ func (n *Node) PauseState(name []byte) (p store.Pause) {
 }
 
 // Peek calls yield with up to count queued jobs, oldest or newest first, under
-// the shard's lock.
+// the shard's lock, until it returns false. While others change the queue, one
+// may be seen twice or not at all.
 func (n *Node) Peek(name []byte, count int, newest bool, yield func(*store.Job) bool) {
-	n.byQueue(name).read(func(s *store.Shard) { s.Peek(name, count, newest, yield) })
+	sh := n.byQueue(name)
+	for from := 0; from < count; {
+		seen, want := 0, min(fetchBatch, count-from)
+		sh.read(func(s *store.Shard) { seen = s.Peek(name, from, want, newest, yield) })
+		if seen < want {
+			return
+		}
+		from += seen
+	}
 }
 
 // Jobs returns how many jobs the node knows.

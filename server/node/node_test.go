@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -121,6 +122,7 @@ func TestIdleQueuesDie(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, Options{})
+		synctest.Wait() // its timers sleep: there is nothing yet
 		for i := range 1000 {
 			fetch(t, n, 1, fmt.Sprint("q", i))
 		}
@@ -135,6 +137,73 @@ func TestIdleQueuesDie(t *testing.T) {
 		require.Zero(t, n.Queues(), "memory is short")
 		require.Zero(t, n.Used())
 	})
+}
+
+func TestQueuesOfANodeWithoutJobsDie(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, Options{})
+		synctest.Wait()
+		require.NoError(t, n.SetPause([]byte("p"), store.PauseIn))
+		fetch(t, n, 1, "q")
+		time.Sleep(6 * time.Minute)
+		synctest.Wait()
+		require.Equal(t, 1, n.Queues(), "all but the paused one are gone")
+	})
+}
+
+// A wait that cannot be had for all its queues gives no job away: either the
+// waiter gets it, or it stays.
+func TestBlockThatFailsLosesNoJob(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, Options{MaxQueues: 1})
+	fetch(t, n, 1, "a")
+	for i := range 500 {
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			s := spec("a", "once")
+			s.Retry = 0
+			_, err := n.Add(s)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		w := newWaiter()
+		tk, err := n.Block([][]byte{[]byte("a"), []byte("b")}, w)
+		if err == nil {
+			<-w.wake
+			n.Unblock(tk)
+		}
+		wg.Wait()
+		left := len(fetch(t, n, 1, "a"))
+		require.Equal(t, err != nil, left == 1, "round %d: the job is in one place", i)
+		require.Equal(t, err == nil, w.body == "once")
+	}
+}
+
+// However many jobs are asked for, a lock is held for few at a time; all come.
+func TestLargeFetchAndPeek(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, Options{})
+	var want []string
+	for i := range 3 * fetchBatch / 2 {
+		add(t, n, spec("q", fmt.Sprint(i)))
+		want = append(want, fmt.Sprint(i))
+	}
+	peek := func(count int, newest bool) (bodies []string) {
+		n.Peek([]byte("q"), count, newest, func(j *store.Job) bool {
+			bodies = append(bodies, string(j.Body))
+			return true
+		})
+		return bodies
+	}
+	require.Equal(t, want, peek(1000, false))
+	require.Equal(t, want[:fetchBatch+1], peek(fetchBatch+1, false))
+	back := peek(1000, true)
+	slices.Reverse(back)
+	require.Equal(t, want, back)
+	require.Equal(t, want[:fetchBatch+2], fetch(t, n, fetchBatch+2, "q"))
+	require.Equal(t, want[fetchBatch+2:], fetch(t, n, 1000, "q"))
 }
 
 func TestMemoryLevels(t *testing.T) {

@@ -40,9 +40,10 @@ func (t *timers) stop() {
 	t.done.Wait()
 }
 
-// sooner wakes the goroutine if something is due before its alarm.
-func (t *timers) sooner(at int64) {
-	if at >= t.alarm.Load() {
+// sooner wakes the goroutine if something is due before its alarm, or if it
+// sleeps without one while there are queues to be swept.
+func (t *timers) sooner(at int64, queues bool) {
+	if alarm := t.alarm.Load(); at >= alarm && !(queues && alarm == never) {
 		return
 	}
 	select {
