@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,7 +50,7 @@ func readOutputLimit(words []string) (OutputLimit, error) {
 	hard, errHard := readSize(words[1])
 	soft, errSoft := readSize(words[2])
 	seconds, errSeconds := readNumber(words[3], 0, unboundedNumber)
-	return OutputLimit{Hard: hard, Soft: soft, SoftSeconds: seconds}, errors.Join(errHard, errSoft, errSeconds)
+	return OutputLimit{Hard: hard, Soft: soft, SoftSeconds: seconds}, cmp.Or(errHard, errSoft, errSeconds)
 }
 
 // renames is rename-command NAME NEW, once for each command to rename; an empty
