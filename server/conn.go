@@ -250,7 +250,7 @@ func (c *conn) await() error {
 			if why != nil {
 				return why
 			}
-			if !c.s.halted() {
+			if !c.s.held {
 				c.s.flushed(0, quietBytes)
 				c.dec.Release()
 			}
@@ -268,8 +268,8 @@ func (c *conn) await() error {
 // that ends it then; no error if it is the session that wants to be asked.
 func (c *conn) deadline() (at time.Time, why error) {
 	cfg := c.srv.cfg.Get()
-	if at = c.s.deadline(); c.s.halted() {
-		return at, nil
+	if c.s.held {
+		return c.s.deadline(), nil
 	}
 	sooner := func(from time.Time, seconds int, err error) {
 		if t := from.Add(time.Duration(seconds) * time.Second); seconds > 0 && (at.IsZero() || t.Before(at)) {

@@ -84,15 +84,18 @@ func (s *session) blocked() bool { return s.wait != nil }
 // dismissed reports whether what a blocked GETJOB waited for has come.
 func (s *session) dismissed() bool { return s.wait.done.Load() }
 
-// deadline returns when settle will have something to do without being woken.
+// deadline returns when a session that was held when settle last looked must be
+// settled again without being woken; zero if only a wake will do. It asks for
+// nothing that may have changed since: a pause that has just ended is a
+// deadline in the past.
 func (s *session) deadline() (at time.Time) {
-	until := int64(0)
+	var until int64
 	switch {
 	case s.wait != nil:
 		until = s.wait.until
 	case s.pauseTo != 0:
 		until = s.pauseTo
-	case s.srv.paused():
+	default:
 		until = s.srv.pausedUntil.Load()
 	}
 	if until == 0 {

@@ -124,6 +124,7 @@ func TestTimeoutAndHandOffExcludeEachOther(t *testing.T) {
 	t.Parallel()
 	s := newSession(t)
 	s.say("getjob timeout 1 from q")
+	require.True(t, s.hold())
 	require.False(t, s.deadline().IsZero())
 	require.Eventually(t, s.settle, waitFor, pollEvery)
 	require.Equal(t, "*-1\r\n", string(s.reply.B))
@@ -293,4 +294,14 @@ func TestCollectorLimit(t *testing.T) {
 	require.EqualValues(t, math.MaxInt64, collectorLimit(math.MaxInt64, 5))
 	require.EqualValues(t, 1250+collectorRoom, collectorLimit(1000, 5))
 	require.EqualValues(t, 1250+collectorRoom, collectorLimit(1, 1000), "not below what lives")
+}
+
+// A pause that ends between two looks is a deadline that has passed, not none.
+func TestPauseThatEndsBetweenTwoLooks(t *testing.T) {
+	t.Parallel()
+	s := newSession(t)
+	s.srv.pausedUntil.Store(s.srv.node.Now() - 1)
+	s.held = true // settle looked before the pause ended
+	require.False(t, s.deadline().IsZero(), "nobody would look again")
+	require.True(t, s.settle())
 }
