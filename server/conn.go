@@ -29,8 +29,8 @@ const (
 // When the server stops, a connection reads what was sent before, until it is
 // quiet for lastQuiet, lastMost in all.
 const (
-	lastQuiet = 5 * time.Millisecond
-	lastMost  = 200 * time.Millisecond
+	lastQuiet = 50 * time.Millisecond
+	lastMost  = 500 * time.Millisecond
 )
 
 // Where a connection's goroutine is, for those who want to wake it.
@@ -350,8 +350,11 @@ func (c *conn) readLast() (got bool) {
 	if c.eof || c.s.halted() || now.After(c.lastCall) {
 		return false
 	}
-	c.woken.Store(false) // it is known why
-	got, _ = c.sleep(now.Add(lastQuiet))
+	var err error
+	for end := now.Add(lastQuiet); !got && err == nil && now.Before(end); now = time.Now() {
+		c.woken.Store(false) // the stop is known; its wake may still be on the way
+		got, err = c.sleep(end)
+	}
 	return got
 }
 
