@@ -51,11 +51,12 @@ func (c *clientInfo) batch(s *session, in, out int) {
 	c.closing.Store(s.closing)
 }
 
-func (c *clientInfo) nameOr(none string) string {
+// currentName is the name the client gave itself, "" if none.
+func (c *clientInfo) currentName() string {
 	if n := c.name.Load(); n != nil {
 		return *n
 	}
-	return none
+	return ""
 }
 
 func (c *clientInfo) lastCommand() string {
@@ -81,7 +82,7 @@ func (c *clientInfo) line(now time.Time) string {
 	}
 	idle := (now.UnixMilli() - c.active.Load()) / 1000
 	return fmt.Sprintf("id=%d addr=%s fd=%d name=%s age=%d idle=%d flags=%s qbuf=%d qbuf-free=0 obl=%d oll=0 omem=%d events=r cmd=%s resp=%d\n",
-		c.id, c.addr, c.fd, c.nameOr(""), int(now.Sub(c.joined).Seconds()), max(0, idle), flags,
+		c.id, c.addr, c.fd, c.currentName(), int(now.Sub(c.joined).Seconds()), max(0, idle), flags,
 		c.inBuf.Load(), c.outBuf.Load(), c.outBuf.Load(), strings.ToLower(c.lastCommand()), c.resp.Load())
 }
 

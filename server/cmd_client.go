@@ -15,7 +15,7 @@ const (
 
 // CLIENT subcommand ...
 func cmdClient(s *session, args [][]byte) {
-	sub, rest := strings.ToLower(string(args[1])), args[2:]
+	sub, rest := lower(args[1]), args[2:]
 	switch {
 	case sub == "list":
 		s.clientList(rest)
@@ -24,7 +24,7 @@ func cmdClient(s *session, args [][]byte) {
 	case sub == "id" && len(rest) == 0:
 		s.reply.Int(s.info.id)
 	case sub == "getname" && len(rest) == 0:
-		if name := s.info.nameOr(""); name != "" {
+		if name := s.info.currentName(); name != "" {
 			s.reply.BulkString(name)
 		} else {
 			s.reply.Null()

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/disqo/disqo/cluster"
 	"github.com/disqo/disqo/server/resp"
@@ -14,7 +13,7 @@ const highestClientPort = 55535
 
 // CLUSTER subcommand ...: a cluster of one.
 func cmdCluster(s *session, args [][]byte) {
-	sub, rest := strings.ToLower(string(args[1])), args[2:]
+	sub, rest := lower(args[1]), args[2:]
 	switch {
 	case sub == "meet" && len(rest) == 2:
 		s.clusterMeet(rest)
@@ -32,7 +31,7 @@ func cmdCluster(s *session, args [][]byte) {
 		s.clusterLeaving(rest)
 	case sub == "saveconfig" && len(rest) == 0:
 		if err := s.srv.identity.Save(s.srv.port); err != nil {
-			s.errorf("ERR error saving the cluster node config: %s", err)
+			s.failSave(err)
 			return
 		}
 		s.reply.Status("OK")
@@ -82,7 +81,7 @@ func (s *session) clusterReset(rest [][]byte) {
 	}
 	if hard {
 		if err := s.srv.renew(); err != nil {
-			s.errorf("ERR error saving the cluster node config: %s", err)
+			s.failSave(err)
 			return
 		}
 	}
@@ -103,11 +102,14 @@ func (s *session) clusterLeaving(rest [][]byte) {
 		return
 	}
 	if err := s.srv.setLeaving(on); err != nil {
-		s.errorf("ERR error saving the cluster node config: %s", err)
+		s.failSave(err)
 		return
 	}
 	s.reply.Status("OK")
 }
+
+// failSave answers that nodes.conf could not be written; nothing has changed.
+func (s *session) failSave(err error) { s.errorf("ERR error saving the cluster node config: %s", err) }
 
 // setLeaving makes the node take no more work, or take it again. Consumers
 // that wait are told.
@@ -117,13 +119,7 @@ func (s *Server) setLeaving(on bool) error {
 	}
 	s.node.SetLeaving(on)
 	s.log.Info("leaving the cluster", "leaving", on)
-	if on {
-		for _, c := range s.clients.all() {
-			if c.info.blocked.Load() {
-				c.wake()
-			}
-		}
-	}
+	s.wakeAll()
 	return nil
 }
 

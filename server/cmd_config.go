@@ -12,7 +12,7 @@ import (
 // CONFIG GET pattern | SET name value | RESETSTAT | REWRITE
 func cmdConfig(s *session, args [][]byte) {
 	words := map[string]int{"get": 3, "set": 4, "resetstat": 2, "rewrite": 2}
-	sub := strings.ToLower(string(args[1]))
+	sub := lower(args[1])
 	switch want, ok := words[sub]; {
 	case !ok:
 		s.reply.Error("ERR CONFIG subcommand must be one of GET, SET, RESETSTAT, REWRITE")

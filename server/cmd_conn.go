@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/disqo/disqo/server/resp"
@@ -256,7 +255,7 @@ func cmdCommand(s *session, args [][]byte) {
 	rows := s.srv.commands.offered()
 	sub := ""
 	if len(args) > 1 {
-		sub = strings.ToLower(string(args[1]))
+		sub = lower(args[1])
 	}
 	switch {
 	case len(args) == 1, sub == "info" && len(args) == 2:

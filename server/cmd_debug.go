@@ -3,7 +3,6 @@ package server
 import (
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/disqo/disqo/server/resp"
 )
@@ -13,7 +12,7 @@ const maxSleep = 3_600_000
 
 // DEBUG FLUSHALL | SLEEP seconds | ERROR text | STRUCTSIZE
 func cmdDebug(s *session, args [][]byte) {
-	sub, rest := strings.ToLower(string(args[1])), args[2:]
+	sub, rest := lower(args[1]), args[2:]
 	switch {
 	case sub == "flushall":
 		s.srv.node.Flush()

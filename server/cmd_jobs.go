@@ -17,9 +17,7 @@ func cmdAddJob(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	s.reply.B = append(s.reply.B, '+')
-	s.reply.B = id.AppendText(s.reply.B)
-	s.reply.B = append(s.reply.B, '\r', '\n')
+	writeIDStatus(&s.reply, &id)
 }
 
 // GETJOB [NOHANG] [TIMEOUT ms] [COUNT n] [WITHCOUNTERS] FROM queue [queue ...]
@@ -112,6 +110,13 @@ func writeJob(r *resp.Reply, j *node.Job, counters bool) {
 
 func writeID(r *resp.Reply, id *node.ID) {
 	r.B = append(r.B, "$40\r\n"...)
+	r.B = id.AppendText(r.B)
+	r.B = append(r.B, '\r', '\n')
+}
+
+// writeIDStatus writes an id as ADDJOB and JSCAN do: a status, no bulk string.
+func writeIDStatus(r *resp.Reply, id *node.ID) {
+	r.B = append(r.B, '+')
 	r.B = id.AppendText(r.B)
 	r.B = append(r.B, '\r', '\n')
 }

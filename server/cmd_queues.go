@@ -271,9 +271,7 @@ func cmdJScan(s *session, args [][]byte) {
 			case all:
 				s.show(j)
 			default:
-				s.reply.B = append(s.reply.B, '+')
-				s.reply.B = j.ID.AppendText(s.reply.B)
-				s.reply.B = append(s.reply.B, '\r', '\n')
+				writeIDStatus(&s.reply, &j.ID)
 			}
 			return more()
 		})

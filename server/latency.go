@@ -120,7 +120,7 @@ func (l *latency) reset(names []string) (n int) {
 
 // LATENCY HISTORY event | GRAPH event | LATEST | DOCTOR | RESET [event ...]
 func cmdLatency(s *session, args [][]byte) {
-	sub, rest := strings.ToLower(string(args[1])), args[2:]
+	sub, rest := lower(args[1]), args[2:]
 	switch {
 	case sub == "history" && len(rest) == 1:
 		e, _ := s.srv.latency.get(string(rest[0]))

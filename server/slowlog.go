@@ -1,7 +1,6 @@
 package server
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -77,7 +76,7 @@ func (l *slowlog) reset() {
 
 // SLOWLOG GET [n] | LEN | RESET
 func cmdSlowlog(s *session, args [][]byte) {
-	sub := strings.ToLower(string(args[1]))
+	sub := lower(args[1])
 	switch {
 	case sub == "reset" && len(args) == 2:
 		s.srv.slowlog.reset()
