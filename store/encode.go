@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 )
 
 // ErrCorrupt says that bytes are not the encoding of a job.
@@ -45,10 +44,10 @@ func AppendJob(dst []byte, j *Job) []byte {
 // Errors wrap ErrCorrupt and say which field is impossible.
 func DecodeJob(src []byte) (*Job, error) {
 	if len(src) < encodingHeader {
-		return nil, fmt.Errorf("%w: %d bytes are fewer than a header's %d", ErrCorrupt, len(src), encodingHeader)
+		return nil, corrupt("%d bytes are fewer than a header's %d", len(src), encodingHeader)
 	}
 	if src[0] != encodingVersion {
-		return nil, fmt.Errorf("%w: version %d, this program reads %d", ErrCorrupt, src[0], encodingVersion)
+		return nil, corrupt("version %d, this program reads %d", src[0], encodingVersion)
 	}
 	le := binary.LittleEndian
 	j := &Job{State: State(src[1]), ID: ID(src[2:26])}
@@ -61,7 +60,7 @@ func DecodeJob(src []byte) (*Job, error) {
 	}
 	queue, body := uint64(le.Uint32(src[64:])), uint64(le.Uint32(src[68:]))
 	if rest := uint64(len(src) - encodingHeader); queue+body != rest {
-		return nil, fmt.Errorf("%w: queue of %d and body of %d bytes in %d", ErrCorrupt, queue, body, rest)
+		return nil, corrupt("queue of %d and body of %d bytes in %d", queue, body, rest)
 	}
 	name := src[encodingHeader : encodingHeader+queue]
 	j.Queue, j.Body = string(name), src[encodingHeader+queue:]
@@ -72,15 +71,15 @@ func DecodeJob(src []byte) (*Job, error) {
 func (j *Job) validate(queue []byte) error {
 	switch {
 	case j.State >= numStates:
-		return fmt.Errorf("%w: state %d", ErrCorrupt, j.State)
+		return corrupt("state %d", j.State)
 	case j.Created < 0 || j.Expires < 0 || j.NextQueue < 0:
-		return fmt.Errorf("%w: negative time", ErrCorrupt)
+		return corrupt("negative time")
 	case j.Repl == 0:
-		return fmt.Errorf("%w: replicated to no node", ErrCorrupt)
+		return corrupt("replicated to no node")
 	case j.ID.AtMostOnce() != (j.Retry == 0):
-		return fmt.Errorf("%w: retry %d contradicts the id %s", ErrCorrupt, j.Retry, j.ID)
+		return corrupt("retry %d contradicts the id %s", j.Retry, j.ID)
 	case j.ID.Hash() != Hash16(queue):
-		return fmt.Errorf("%w: id %s is of another queue", ErrCorrupt, j.ID)
+		return corrupt("id %s is of another queue", j.ID)
 	}
 	return nil
 }

@@ -9,17 +9,57 @@ func (s *Shard) Get(id *ID) (*Job, bool) {
 	return s.view(h), true
 }
 
-// Ack acknowledges a job: it is done. With no other node holding a copy there
-// is nobody to tell, and the job is collected at once.
-func (s *Shard) Ack(id *ID) bool { return s.Delete(id) }
-
-// Delete removes a job whatever its state and reports whether it was known.
-func (s *Shard) Delete(id *ID) bool {
+// Ack acknowledges a job: it is done. It reports whether the job was known and
+// not yet acknowledged. A job that this node alone holds is collected at once;
+// of another the acknowledgement is kept, without the body, until the other
+// holders were told.
+func (s *Shard) Ack(now int64, id *ID, fx *Effects) bool {
 	h := s.index.find(id)
 	if h == 0 {
 		return false
 	}
-	s.remove(h)
+	j := s.slots.get(h)
+	switch {
+	case j.state == Acked:
+		return false
+	case j.repl <= 1:
+		s.remove(h, fx)
+		return true
+	case j.state == Queued:
+		s.unlink(now, h, j)
+	}
+	s.keepAck(h, j, fx)
+	return true
+}
+
+// keepAck makes an active job an acknowledged one, which has no body.
+func (s *Shard) keepAck(h uint32, j *slot, fx *Effects) {
+	logged := s.journalled(s.slots.home(h))
+	if logged {
+		s.live.add(s.slots.home(h), -s.putSize(j))
+	}
+	if j.flags&flagSpent != 0 {
+		s.spent.Delete(h)
+	}
+	s.wheel.stop(h)
+	s.used -= int64(chunkSize(j.chunk()))
+	s.arena.release(j.body)
+	j.body, j.bodyLen, j.flags = 0, 0, j.flags&keptFlags
+	j.state, j.qtime = Acked, 0
+	s.wheel.start(h)
+	if logged {
+		s.slots.setHome(h, 0)
+		s.put(h, fx)
+	}
+}
+
+// Delete removes a job whatever its state and reports whether it was known.
+func (s *Shard) Delete(id *ID, fx *Effects) bool {
+	h := s.index.find(id)
+	if h == 0 {
+		return false
+	}
+	s.remove(h, fx)
 	return true
 }
 
@@ -62,7 +102,7 @@ func (s *Shard) Return(now int64, id *ID, lease int64, turn uint8, fx *Effects) 
 
 // Dequeue takes a job out of its queue without delivering it. An at-least-once
 // job comes back when its retry time next comes round.
-func (s *Shard) Dequeue(now int64, id *ID) bool {
+func (s *Shard) Dequeue(now int64, id *ID, fx *Effects) bool {
 	h := s.index.find(id)
 	if h == 0 {
 		return false
@@ -71,7 +111,7 @@ func (s *Shard) Dequeue(now int64, id *ID) bool {
 	if j.state != Queued {
 		return false
 	}
-	s.unqueue(now, h, j, rolled(j.qtime, j.retry, now))
+	s.unqueue(now, h, j, rolled(j.qtime, j.retry, now), fx)
 	return true
 }
 
@@ -92,12 +132,15 @@ func rolled(qtime int64, retry uint32, now int64) int64 {
 // returns that time in seconds. A job that is queued leaves the queue, unless
 // it is at most once: that one was not delivered yet and would be lost. What
 // was to come later already stays there. ErrNoJob and ErrTooLate refuse.
-func (s *Shard) Working(now int64, id *ID) (retry uint32, err error) {
+func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error) {
 	h := s.index.find(id)
 	if h == 0 {
 		return 0, ErrNoJob
 	}
 	j := s.slots.get(h)
+	if j.state == Acked {
+		return 0, ErrNoJob
+	}
 	created := j.ctime / 1e6
 	if life := j.etime - created; life > 0 && now-created > life/2 {
 		return 0, ErrTooLate
@@ -107,11 +150,12 @@ func (s *Shard) Working(now int64, id *ID) (retry uint32, err error) {
 	}
 	until := now + int64(j.retry)*1000
 	if j.state == Queued {
-		s.unqueue(now, h, j, until)
+		s.unqueue(now, h, j, until, fx)
 	} else if until > j.qtime {
 		s.wheel.stop(h)
 		j.qtime = until
 		s.wheel.start(h)
+		s.note(h, true, fx)
 	}
 	return j.retry, nil
 }
@@ -127,13 +171,14 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 	j := s.slots.get(h)
 	s.wheel.start(h)
 	if j.etime <= now {
-		s.remove(h)
+		s.remove(h, fx)
 		return
 	}
 	if j.retry > 0 && s.queues[j.queue].pause&PauseIn != 0 {
 		s.wheel.stop(h)
 		j.qtime = now + int64(j.retry)*1000
 		s.wheel.start(h)
+		s.note(h, false, fx)
 		return
 	}
 	s.enqueue(now, h, j, byAdd, fx)
@@ -141,13 +186,13 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 
 // Evict removes up to n jobs that can never be delivered again, oldest first,
 // and returns how many.
-func (s *Shard) Evict(n int) int {
+func (s *Shard) Evict(n int, fx *Effects) int {
 	for i := range n {
 		h, ok := s.spent.Min()
 		if !ok {
 			return i
 		}
-		s.remove(h)
+		s.remove(h, fx)
 	}
 	return n
 }

@@ -28,6 +28,7 @@ type queue struct {
 	refs    int    // jobs that belong to it, queued or not
 	live    bool
 	pause   Pause
+	home    uint32 // segment of the log with its settings, or a later one; 0: none
 	jobs    *btree.BTreeG[uint32] // queued jobs in order of delivery
 	waiters waitList
 	ctime   int64 // came to life
@@ -177,7 +178,10 @@ func (s *Shard) SetPause(now int64, name []byte, p Pause, fx *Effects) error {
 		}
 	}
 	s.awaken(q, now)
-	q.pause = p
+	if q.pause != p {
+		q.pause = p
+		s.putQueue(q, fx)
+	}
 	s.serve(now, q, fx)
 	return nil
 }

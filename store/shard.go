@@ -33,10 +33,12 @@ type Limits struct {
 	Queues Quota // of queue names; nil: no limit
 }
 
-// Effects is what a change asks its caller to do after it released the shard.
-// The caller owns it and may reuse it.
+// Effects is what a change asks its caller to do: to append the journal to the
+// log before it releases the shard, and to wake the waiters afterwards. The
+// caller owns it and may reuse it.
 type Effects struct {
-	Wakes []Waiter // waiters that were served or dismissed: wake them
+	Journal Journal
+	Wakes   []Waiter // waiters that were served or dismissed: wake them
 }
 
 // Spec describes a job to be added. The store copies Queue and Body.
@@ -86,11 +88,16 @@ type Shard struct {
 	lastCtime  int64
 	used       int64 // bytes accounted
 	job        Job   // the view that is handed out
+
+	since   uint32 // first segment of the log
+	segment uint32 // where changes are journalled; 0: nowhere
+	live    tally  // bytes of live records by segment
+	loading bool   // between the first Replay and the end of Settle: queued jobs are in no tree yet
 }
 
 // NewShard returns an empty shard whose time starts at now (milliseconds).
 func NewShard(now int64, limits Limits) *Shard {
-	s := &Shard{limits: limits}
+	s := &Shard{limits: limits, since: 1}
 	s.reset(now)
 	return s
 }
@@ -103,6 +110,7 @@ func (s *Shard) reset(now int64) {
 	s.queues, s.freeQueues, s.liveQueues, s.sweepAt = nil, nil, 0, 0
 	s.spent = s.newOrder()
 	s.used = 0
+	s.live, s.loading = tally{}, false
 }
 
 // Accounting: what a job and a queue cost beyond their bytes. The index is
@@ -157,14 +165,21 @@ func (s *Shard) Add(now int64, spec *Spec, fx *Effects) error {
 	}
 	h, j := s.slots.alloc()
 	s.fill(now, j, q, spec)
+	s.enter(h, j, q)
+	if j.qtime == 0 {
+		s.link(now, h, j)
+	}
+	s.put(h, fx)
+	s.serve(now, q, fx)
+	return nil
+}
+
+// enter makes a new job known, as yet unqueued.
+func (s *Shard) enter(h uint32, j *slot, q *queue) {
 	s.index.insert(h)
 	q.refs++
 	s.used += jobCost + int64(chunkSize(j.chunk()))
 	s.wheel.start(h)
-	if j.qtime == 0 {
-		s.enqueue(now, h, j, byAdd, fx)
-	}
-	return nil
 }
 
 // fill writes a new job into its slot, as yet unqueued.
@@ -179,13 +194,18 @@ func (s *Shard) fill(now int64, j *slot, q *queue, spec *Spec) {
 		j.qtime = now + int64(spec.Delay)*1000
 		j.flags |= flagDelay
 	}
+	s.keepBody(j, spec.Delay, spec.Body)
+}
+
+// keepBody copies what a slot's chunk holds.
+func (s *Shard) keepBody(j *slot, delay uint32, body []byte) {
 	var mem []byte
 	j.body, mem = s.arena.alloc(j.chunk())
-	if spec.Delay > 0 {
-		binary.LittleEndian.PutUint32(mem, spec.Delay)
+	if delay > 0 {
+		binary.LittleEndian.PutUint32(mem, delay)
 		mem = mem[delayRoom:]
 	}
-	copy(mem, spec.Body)
+	copy(mem, body)
 }
 
 // cause says why a job goes into its queue; it decides what is counted.
@@ -203,14 +223,26 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	if j.state != Active || j.retry == 0 && j.flags&flagDelivered != 0 {
 		return false
 	}
-	q := s.queues[j.queue]
-	s.awaken(q, now)
 	switch {
 	case why == byNack:
 		j.nacks = saturate(j.nacks)
 	case why == byAdd && j.flags&flagQueuedOnce != 0:
 		j.extra = saturate(j.extra)
 	}
+	q := s.link(now, h, j)
+	if why == byReturn {
+		q.in--
+		q.out -= min(q.out, 1)
+	}
+	s.note(h, true, fx)
+	s.serve(now, q, fx)
+	return true
+}
+
+// link puts an active job into its queue and returns that.
+func (s *Shard) link(now int64, h uint32, j *slot) *queue {
+	q := s.queues[j.queue]
+	s.awaken(q, now)
 	j.flags |= flagQueuedOnce
 	s.wheel.stop(h)
 	j.state, j.qtime = Queued, 0
@@ -220,13 +252,8 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	s.wheel.start(h)
 	q.jobs.Load(h)
 	q.atime = now
-	if why != byReturn {
-		q.in++
-	} else if q.out > 0 {
-		q.out--
-	}
-	s.serve(now, q, fx)
-	return true
+	q.in++
+	return q
 }
 
 func saturate(n uint16) uint16 {
@@ -238,7 +265,7 @@ func saturate(n uint16) uint16 {
 
 // pop delivers the first job of q, which must have one: the retry clock starts
 // here.
-func (s *Shard) pop(now int64, q *queue) *Job {
+func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 	h, _ := q.jobs.PopMin()
 	j := s.slots.get(h)
 	s.wheel.stop(h)
@@ -254,15 +281,25 @@ func (s *Shard) pop(now int64, q *queue) *Job {
 	s.wheel.start(h)
 	q.atime = now
 	q.out++
+	s.note(h, j.retry == 0, fx)
 	return s.view(h)
 }
 
 // unqueue makes a queued job active again without delivering it.
-func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64) {
+func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64, fx *Effects) {
+	s.unlink(now, h, j)
+	s.wheel.stop(h)
+	j.qtime = qtime
+	s.wheel.start(h)
+	s.note(h, true, fx)
+}
+
+// unlink takes a queued job out of its queue; it is active then.
+func (s *Shard) unlink(now int64, h uint32, j *slot) {
 	q := s.queues[j.queue]
 	q.jobs.Delete(h)
 	s.wheel.stop(h)
-	j.state, j.qtime = Active, qtime
+	j.state = Active
 	s.wheel.start(h)
 	q.atime = now
 	q.out++
@@ -271,7 +308,7 @@ func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64) {
 // Fetch delivers up to n jobs of a queue to yield, which returns false when it
 // wants no more after the one it was given. It makes the queue live, as a
 // consumer asked for it.
-func (s *Shard) Fetch(now int64, name []byte, n int, yield func(*Job) bool) (int, error) {
+func (s *Shard) Fetch(now int64, name []byte, n int, fx *Effects, yield func(*Job) bool) (int, error) {
 	q, err := s.intern(name)
 	if err != nil {
 		return 0, err
@@ -283,7 +320,7 @@ func (s *Shard) Fetch(now int64, name []byte, n int, yield func(*Job) bool) (int
 	got := 0
 	for got < n && q.jobs.Len() > 0 {
 		got++
-		if !yield(s.pop(now, q)) {
+		if !yield(s.pop(now, q, fx)) {
 			break
 		}
 	}
@@ -307,10 +344,11 @@ func (s *Shard) view(h uint32) *Job {
 }
 
 // remove unregisters a job and frees its memory.
-func (s *Shard) remove(h uint32) {
+func (s *Shard) remove(h uint32, fx *Effects) {
+	s.forgo(h, fx)
 	j := s.slots.get(h)
 	q := s.queues[j.queue]
-	if j.state == Queued {
+	if j.state == Queued && !s.loading {
 		q.jobs.Delete(h)
 	}
 	if j.flags&flagSpent != 0 {
@@ -325,9 +363,9 @@ func (s *Shard) remove(h uint32) {
 	s.forget(q)
 }
 
-// Flush drops every job and queue. Waiters are dismissed: claimed and woken
-// without a job.
-func (s *Shard) Flush(now int64, fx *Effects) {
+// Flush drops every job and queue of the shard, whose queues have the hashes
+// low to high. Waiters are dismissed: claimed and woken without a job.
+func (s *Shard) Flush(now int64, low, high uint16, fx *Effects) {
 	for _, q := range s.queues {
 		if q == nil {
 			continue
@@ -344,4 +382,5 @@ func (s *Shard) Flush(now int64, fx *Effects) {
 		}
 	}
 	s.reset(now)
+	s.flushed(low, high, fx)
 }

@@ -45,7 +45,7 @@ func (r *rig) add(spec *Spec) ID {
 
 // fetch returns the bodies it got.
 func (r *rig) fetch(queue string, n int) (bodies []string) {
-	_, err := r.s.Fetch(r.now, []byte(queue), n, func(j *Job) bool {
+	_, err := r.s.Fetch(r.now, []byte(queue), n, &r.fx, func(j *Job) bool {
 		bodies = append(bodies, string(j.Body))
 		return true
 	})
@@ -193,7 +193,7 @@ func TestWorkingKeepsDelay(t *testing.T) {
 	spec := r.spec("q", "x")
 	spec.Delay, spec.Retry = 100, 5
 	id := r.add(spec)
-	_, err := r.s.Working(r.now, &id)
+	_, err := r.s.Working(r.now, &id, &r.fx)
 	require.NoError(t, err)
 	r.pass(99)
 	require.Equal(t, Active, r.get(id).State)
@@ -208,7 +208,7 @@ func TestWorking(t *testing.T) {
 	spec.Retry, spec.TTL = 3, 20
 	id := r.add(spec)
 	for range 3 {
-		retry, err := r.s.Working(r.now, &id)
+		retry, err := r.s.Working(r.now, &id, &r.fx)
 		require.NoError(t, err)
 		require.EqualValues(t, 3, retry)
 		require.Equal(t, Active, r.get(id).State)
@@ -216,10 +216,10 @@ func TestWorking(t *testing.T) {
 		require.Equal(t, Active, r.get(id).State)
 	}
 	r.pass(1.4)
-	_, err := r.s.Working(r.now, &id)
+	_, err := r.s.Working(r.now, &id, &r.fx)
 	require.ErrorIs(t, err, ErrTooLate)
 	unknown := r.id("q", false)
-	_, err = r.s.Working(r.now, &unknown)
+	_, err = r.s.Working(r.now, &unknown, &r.fx)
 	require.ErrorIs(t, err, ErrNoJob)
 }
 
@@ -231,11 +231,11 @@ func TestAtMostOnce(t *testing.T) {
 	spec := r.spec("q", "once")
 	spec.Retry = 0
 	id := r.add(spec)
-	retry, err := r.s.Working(r.now, &id)
+	retry, err := r.s.Working(r.now, &id, &r.fx)
 	require.NoError(t, err)
 	require.Zero(t, retry)
 	require.Equal(t, Queued, r.get(id).State)
-	require.True(t, r.s.Dequeue(r.now, &id))
+	require.True(t, r.s.Dequeue(r.now, &id, &r.fx))
 	require.True(t, r.s.Enqueue(r.now, &id, &r.fx))
 	require.Equal(t, []string{"once"}, r.fetch("q", 1))
 	require.False(t, r.s.Enqueue(r.now, &id, &r.fx))
@@ -274,8 +274,8 @@ func TestCounters(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	id := r.add(r.spec("m", "1"))
-	require.True(t, r.s.Dequeue(r.now, &id))
-	require.False(t, r.s.Dequeue(r.now, &id))
+	require.True(t, r.s.Dequeue(r.now, &id, &r.fx))
+	require.False(t, r.s.Dequeue(r.now, &id, &r.fx))
 	require.True(t, r.s.Enqueue(r.now, &id, &r.fx))
 	require.False(t, r.s.Enqueue(r.now, &id, &r.fx))
 	r.fetch("m", 1)
@@ -284,7 +284,7 @@ func TestCounters(t *testing.T) {
 	require.EqualValues(t, 1, j.Nacks)
 	require.EqualValues(t, 1, j.Extra)
 	for range math.MaxUint16 + 10 {
-		r.s.Dequeue(r.now, &id)
+		r.s.Dequeue(r.now, &id, &r.fx)
 		r.s.Nack(r.now, &id, &r.fx)
 	}
 	require.EqualValues(t, math.MaxUint16, r.get(id).Nacks, "counters saturate")
@@ -367,7 +367,7 @@ func TestFlushDismissesWaiters(t *testing.T) {
 	w := &blocked{}
 	_, err := r.s.Block(r.now, []byte("w"), w, &r.fx)
 	require.NoError(t, err)
-	r.s.Flush(r.now, &r.fx)
+	r.s.Flush(r.now, 0, 65535, &r.fx)
 	r.check()
 	require.Zero(t, r.s.Jobs()+r.s.Queues())
 	require.Zero(t, r.s.Used())
@@ -410,9 +410,9 @@ func TestEvictTakesOnlySpentJobs(t *testing.T) {
 		r.add(spec)
 	}
 	r.fetch("q", 10)
-	require.Equal(t, 5, r.s.Evict(100))
+	require.Equal(t, 5, r.s.Evict(100, &r.fx))
 	require.Equal(t, 15, r.s.Jobs())
-	require.Zero(t, r.s.Evict(100))
+	require.Zero(t, r.s.Evict(100, &r.fx))
 	r.check()
 }
 
@@ -429,10 +429,10 @@ func TestQueueQuota(t *testing.T) {
 	r.add(r.spec("a", ""))
 	r.add(r.spec("b", ""))
 	require.ErrorIs(t, r.s.Add(r.now, r.spec("c", ""), &r.fx), ErrTooManyQueues)
-	_, err := r.s.Fetch(r.now, []byte("c"), 1, nil)
+	_, err := r.s.Fetch(r.now, []byte("c"), 1, &r.fx, nil)
 	require.ErrorIs(t, err, ErrTooManyQueues)
 	left = 0
-	r.s.Flush(r.now, &r.fx)
+	r.s.Flush(r.now, 0, 65535, &r.fx)
 	require.EqualValues(t, 2, left)
 }
 
@@ -521,7 +521,7 @@ func runModel(t *testing.T, seed uint64, steps int) {
 			require.Equal(t, bodies, r.fetch(q, n))
 		case 5:
 			id, m := pick()
-			require.Equal(t, m != nil, r.s.Ack(&id))
+			require.Equal(t, m != nil, r.s.Ack(r.now, &id, &r.fx))
 			delete(jobs, id)
 		case 6:
 			id, m := pick()

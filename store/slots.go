@@ -74,6 +74,7 @@ type slots struct {
 // the runtime does not round up.
 type slab struct {
 	slot *[slabSlots]slot
+	home *[slabSlots]uint32 // see home; nil while none of them was journalled
 	free uint32 // first free slot's handle within the slab, linked by slot.next
 	bump uint32
 	used uint32
@@ -84,6 +85,29 @@ func (s *slots) get(h uint32) *slot {
 	h--
 	return &s.slabs[h/slabSlots].slot[h%slabSlots]
 }
+
+// home returns the segment of the log that a job's newest self-contained record
+// is in, or a later one: 0 if it was never journalled, noHome if h is free.
+func (s *slots) home(h uint32) uint32 {
+	h--
+	if homes := s.slabs[h/slabSlots].home; homes != nil {
+		return homes[h%slabSlots]
+	}
+	return 0
+}
+
+func (s *slots) setHome(h, segment uint32) {
+	h--
+	sl := s.slabs[h/slabSlots]
+	if sl.home == nil {
+		sl.home = new([slabSlots]uint32)
+	}
+	sl.home[h%slabSlots] = segment
+}
+
+// noHome is the home of a free slot: above every segment, so that a search for
+// old records passes it by.
+const noHome = 1<<32 - 1
 
 // has reports whether h, of a slab that exists, names a live slot.
 func (s *slots) has(h uint32) bool { return s.get(h).id != ID{} }
@@ -117,6 +141,9 @@ func (s *slots) alloc() (uint32, *slot) {
 		s.detach(sl)
 	}
 	sl.slot[i-1] = slot{}
+	if sl.home != nil {
+		sl.home[i-1] = 0
+	}
 	return num*slabSlots + i, &sl.slot[i-1]
 }
 
@@ -150,6 +177,9 @@ func (s *slots) release(h uint32) {
 	num, i := (h-1)/slabSlots, (h-1)%slabSlots
 	sl := s.slabs[num]
 	sl.slot[i] = slot{next: sl.free}
+	if sl.home != nil {
+		sl.home[i] = noHome
+	}
 	sl.free = i + 1
 	sl.used--
 	s.live--

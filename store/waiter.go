@@ -64,7 +64,7 @@ func (s *Shard) serve(now int64, q *queue, fx *Effects) {
 		if !t.waiter.Claim() {
 			continue
 		}
-		t.waiter.Deliver(s.pop(now, q))
+		t.waiter.Deliver(s.pop(now, q, fx))
 		fx.Wakes = append(fx.Wakes, t.waiter)
 	}
 }
@@ -81,7 +81,7 @@ func (s *Shard) Block(now int64, name []byte, w Waiter, fx *Effects) (*Ticket, e
 	q.atime = now
 	if q.pause&PauseOut == 0 && q.jobs.Len() > 0 {
 		if w.Claim() {
-			w.Deliver(s.pop(now, q))
+			w.Deliver(s.pop(now, q, fx))
 			fx.Wakes = append(fx.Wakes, w)
 		}
 		return nil, nil

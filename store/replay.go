@@ -1,0 +1,235 @@
+package store
+
+import "encoding/binary"
+
+// RecordHash returns by which hash16 a record's shard is found. A record that
+// concerns all shards with a hash from low to high has another high.
+func RecordHash(rec []byte) (low, high uint16, err error) {
+	switch {
+	case len(rec) == 0:
+		return 0, 0, corrupt("empty record")
+	case rec[0] == recPut && len(rec) >= putFix:
+		low = binary.BigEndian.Uint16(rec[4:])
+	case rec[0] == recState && len(rec) == stateSize:
+		low = binary.BigEndian.Uint16(rec[2:])
+	case rec[0] == recDel && len(rec) == delSize:
+		low = binary.BigEndian.Uint16(rec[1:])
+	case rec[0] == recQueue && len(rec) >= queueHead:
+		low = Hash16(rec[queueHead:])
+	case rec[0] == recFlush && len(rec) == flushSize:
+		low, high = binary.LittleEndian.Uint16(rec[1:]), binary.LittleEndian.Uint16(rec[3:])
+		if low > high {
+			return 0, 0, corrupt("flush of the hashes %d to %d", low, high)
+		}
+		return low, high, nil
+	default:
+		return 0, 0, corrupt("record of kind %d with %d bytes; this program knows the kinds 1 to %d", rec[0], len(rec), recFlush)
+	}
+	return low, low, nil
+}
+
+// Replay does what a record of segment says. Between the first and Settle
+// nothing else may be done to the shard. The queues it makes count against the
+// quota. It keeps nothing of rec. Errors wrap ErrCorrupt, or are ErrFull and
+// ErrTooManyQueues.
+func (s *Shard) Replay(rec []byte, segment uint32) error {
+	if _, _, err := RecordHash(rec); err != nil {
+		return err
+	}
+	s.loading, s.segment = true, segment
+	defer s.Detach()
+	switch rec[0] {
+	case recPut:
+		return s.replayPut(rec)
+	case recState:
+		return s.replayState(rec)
+	case recDel:
+		s.replayDel((*ID)(rec[1:delSize]))
+	case recQueue:
+		return s.replayQueue(Pause(rec[1]), rec[queueHead:])
+	case recFlush:
+		low, high, _ := RecordHash(rec)
+		s.replayFlush(low, high)
+	}
+	return nil
+}
+
+func (s *Shard) replayPut(rec []byte) error {
+	j, err := DecodeJob(rec[2:])
+	if err != nil {
+		return err
+	}
+	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
+		return ErrFull
+	}
+	s.replayDel(&j.ID)
+	q, err := s.intern([]byte(j.Queue))
+	if err != nil {
+		return err
+	}
+	h, slot := s.slots.alloc()
+	*slot = j.slot()
+	slot.queue, slot.flags = q.num, slot.flags|rec[1]&keptFlags
+	s.keepBody(slot, j.Delay, j.Body)
+	s.lastCtime = max(s.lastCtime, j.Created)
+	s.enter(h, slot, q)
+	s.rehome(h)
+	return nil
+}
+
+// slot returns a job without its queue and body.
+func (j *Job) slot() slot {
+	out := slot{
+		id: j.ID, ctime: j.Created, etime: j.Expires, qtime: j.NextQueue,
+		bodyLen: uint32(len(j.Body)), retry: j.Retry, nacks: j.Nacks, extra: j.Extra, repl: j.Repl, state: j.State,
+	}
+	if j.Delay > 0 {
+		out.flags = flagDelay
+	}
+	return out
+}
+
+func (s *Shard) replayState(rec []byte) error {
+	state, flags := State(rec[26]), rec[1]
+	if state >= numStates {
+		return corrupt("state %d", state)
+	}
+	h := s.index.find((*ID)(rec[2:26]))
+	if h == 0 {
+		return nil
+	}
+	j := s.slots.get(h)
+	s.wheel.stop(h)
+	j.state, j.flags = state, j.flags&^keptFlags|flags&keptFlags
+	j.qtime = int64(binary.LittleEndian.Uint64(rec[27:]))
+	j.nacks = binary.LittleEndian.Uint16(rec[35:])
+	j.extra = binary.LittleEndian.Uint16(rec[37:])
+	s.wheel.start(h)
+	if j.qtime < 0 {
+		return corrupt("negative time")
+	}
+	return nil
+}
+
+func (s *Shard) replayDel(id *ID) {
+	if h := s.index.find(id); h != 0 {
+		s.drop(h)
+	}
+}
+
+// drop removes a job without a word to the log.
+func (s *Shard) drop(h uint32) {
+	segment := s.segment
+	s.segment = 0
+	s.remove(h, nil)
+	s.segment = segment
+}
+
+func (s *Shard) replayQueue(p Pause, name []byte) error {
+	if p > PauseIn|PauseOut {
+		return corrupt("pause %d", p)
+	}
+	q := s.lookup(name)
+	if q == nil && p == 0 {
+		return nil
+	}
+	q, err := s.intern(name)
+	if err != nil {
+		return err
+	}
+	s.awaken(q, s.wheel.cur)
+	q.pause = p
+	s.rehomeQueue(q, s.segment)
+	return nil
+}
+
+func (s *Shard) replayFlush(low, high uint16) {
+	in := func(hash uint16) bool { return low <= hash && hash <= high }
+	for h := uint32(1); h < s.slots.limit(); h++ {
+		if s.slots.slabs[(h-1)/slabSlots] == nil || !s.slots.has(h) {
+			continue
+		}
+		if id := &s.slots.get(h).id; in(id.Hash()) {
+			s.drop(h)
+		}
+	}
+	for _, q := range s.queues {
+		if q != nil && q.pause != 0 && in(Hash16([]byte(q.name))) {
+			q.pause = 0
+			s.rehomeQueue(q, 0)
+		}
+	}
+}
+
+// Trust says what may be concluded from a log after it was read.
+type Trust struct {
+	// Complete: nothing that was answered is missing. Then a job that is at
+	// most once and was not delivered, as far as the log says, was not.
+	Complete bool
+	// QueueAll queues at once what was queued, also jobs that other nodes hold
+	// and may have queued or delivered meanwhile.
+	QueueAll bool
+}
+
+// Settled counts what became of the jobs of a log.
+type Settled struct {
+	Jobs, Queued, Expired int
+	Doubtful              int // at-most-once jobs that may have been delivered: never queued again
+}
+
+// Settle ends the replay: it visits up to n positions from pos on (0 to begin
+// with), puts jobs in their queues and drops those whose TTL is over. It
+// returns the position to go on from, -1 when the shard is ready for use.
+//
+// A job that was queued is queued again, if this node alone holds it. One that
+// others hold too waits for its retry clock, as if it had been delivered when
+// it was queued: they are asked before it is queued again.
+func (s *Shard) Settle(now, pos int64, n int, trust Trust, fx *Effects, sum *Settled) (next int64) {
+	for ; n > 0 && pos < int64(s.slots.limit())-1; n-- {
+		if s.slots.slabs[pos/slabSlots] == nil {
+			pos = (pos/slabSlots + 1) * slabSlots
+			continue
+		}
+		pos++
+		if h := uint32(pos); s.slots.has(h) {
+			s.settleJob(now, h, trust, fx, sum)
+		}
+	}
+	if pos < int64(s.slots.limit())-1 {
+		return pos
+	}
+	s.loading = false
+	return -1
+}
+
+func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Settled) {
+	j := s.slots.get(h)
+	if j.etime <= now {
+		sum.Expired++
+		s.drop(h)
+		return
+	}
+	sum.Jobs++
+	s.wheel.stop(h)
+	queued := j.state == Queued
+	if queued || j.state == WaitRepl {
+		j.state = Active
+	}
+	delivered := j.flags&flagDelivered != 0
+	switch {
+	case j.state != Active:
+	case j.retry == 0 && (delivered || !trust.Complete):
+		j.flags, j.qtime = j.flags|flagSpent|flagDelivered, 0
+		s.spent.Load(h)
+		if !delivered {
+			sum.Doubtful++
+			s.note(h, true, fx)
+		}
+	case queued && (j.repl <= 1 || trust.QueueAll):
+		s.wheel.start(h)
+		s.link(now, h, j)
+		sum.Queued++
+		return
+	}
+	s.wheel.start(h)
+}
