@@ -1,0 +1,50 @@
+package aof
+
+// Faults that tests build into the log.
+const (
+	AckBeforeSync    = ackBeforeSync
+	UnlinkEarly      = unlinkEarly
+	SkipDirSync      = skipDirSync
+	IgnoreShortWrite = ignoreShortWrite
+)
+
+// Plant builds a fault into the log that o will open.
+func (o *Options) Plant(b bug) { o.planted = b }
+
+// WithVersion returns a segment that says it is of another format.
+func WithVersion(b []byte, version uint32) []byte {
+	le.PutUint32(b[8:], version)
+	clear(b[12:16])
+	le.PutUint32(b[12:], checksum(b[:SegmentHeader]))
+	return b
+}
+
+// AppendRecord is the encoding of a record.
+var AppendRecord = appendRecord
+
+// CutRecord returns the first record of some.
+func CutRecord(b []byte) (rec []byte, ok bool) {
+	rec, _, ok = cutRecord(b)
+	return rec, ok
+}
+
+// Heal makes the checksums of a segment right, as far as its batches can be
+// followed.
+func Heal(b []byte) {
+	copy(b, segmentMagic)
+	WithVersion(b, formatVersion)
+	for off := SegmentHeader; off+BatchHeader <= len(b); {
+		h := b[off:]
+		if le.Uint32(h) == 0 {
+			return
+		}
+		le.PutUint32(h, batchMagic)
+		if n := int64(le.Uint32(h[12:])); batchSize(n) <= int64(len(h)) {
+			le.PutUint32(h[8:], checksum(h[BatchHeader:][:n]))
+			off += int(batchSize(n))
+		} else {
+			off = len(b)
+		}
+		le.PutUint32(h[4:], checksum(h[8:BatchHeader]))
+	}
+}

@@ -1,0 +1,313 @@
+package aof
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Open opens the log in a directory for writing: it takes the lock, visits
+// every batch, mends a torn end, removes files that are no part of the log,
+// seals the segment that was the head, and goes on in a new one. In an empty
+// directory a new log begins, whose image is complete; so does one in place of
+// a log that was switched off, of which no batch is visited. The report is
+// there also with an error, if the scan had begun. Errors are those of Scan,
+// ErrLocked, *TornError if torn ends are refused, and *FullError.
+func Open(o Options, visit func(*Batch) error) (*Log, *Report, error) {
+	l, err := prepared(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := look(l.o.FS, l.o.Dir)
+	if err == nil && v.report.Torn != nil && o.RefuseTorn {
+		err = v.report.Torn
+	}
+	if err == nil {
+		err = v.visit(visit)
+	}
+	v.close()
+	if err == nil {
+		err = l.enter(v)
+	}
+	return l.started(o, v.report, err)
+}
+
+// Begin starts a new epoch beside whatever is in the directory, of which names
+// and headers are read only, to number on. Until Image it is not the log.
+func Begin(o Options) (*Log, error) {
+	l, err := prepared(o)
+	if err != nil {
+		return nil, err
+	}
+	number, epoch, err := l.survivors()
+	if err == nil {
+		err = l.begin(max(number, o.Above), epoch)
+	}
+	l, _, err = l.started(o, nil, err)
+	return l, err
+}
+
+// prepared returns a log without a segment that holds the lock.
+func prepared(o Options) (*Log, error) {
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	if err := o.FS.MkdirAll(o.Dir); err != nil {
+		return nil, fmt.Errorf("aof: making %s: %w", o.Dir, err)
+	}
+	lock, err := o.FS.Lock(join(o.Dir, lockName))
+	if err != nil {
+		return nil, fmt.Errorf("aof: locking %s: %w", o.Dir, err)
+	}
+	o.OnFail = nil // errors of opening are returned
+	return newLog(o, lock), nil
+}
+
+// started runs the log, or gives up on it.
+func (l *Log) started(o Options, r *Report, err error) (*Log, *Report, error) {
+	if err != nil {
+		if l.head != nil {
+			_ = l.head.file.Close()
+		}
+		for _, s := range l.spares {
+			_ = s.file.Close()
+		}
+		_ = l.lock.Close()
+		return nil, r, err
+	}
+	l.o.OnFail = o.OnFail
+	l.start = l.first
+	l.headNum.Store(l.head.number)
+	l.run()
+	return l, r, nil
+}
+
+// survivors returns the number and the epoch that come after all that are in
+// the directory, and remembers the files, for Image to remove.
+func (l *Log) survivors() (number uint32, epoch uint64, err error) {
+	if l.old, err = segmentNames(l.o.FS, l.o.Dir); err != nil {
+		return 0, 0, err
+	}
+	r := reader{fs: l.o.FS, dir: l.o.Dir}
+	defer r.close()
+	for _, name := range l.old {
+		n, _ := parseName(name)
+		number = max(number, n)
+		if err := r.open(name); err != nil {
+			return 0, 0, err
+		}
+		b, err := r.bytes(0, min(SegmentHeader, r.size))
+		if err != nil {
+			return 0, 0, err
+		}
+		h, version, _ := decodeSegment(b)
+		if version != 0 {
+			return 0, 0, &VersionError{name, version, formatVersion}
+		}
+		epoch = max(epoch, h.epoch)
+	}
+	return number, epoch, nil
+}
+
+// begin makes the first segment of the epoch after epoch, numbered on.
+func (l *Log) begin(number uint32, epoch uint64) (err error) {
+	if number == math.MaxUint32 || epoch == math.MaxUint64 {
+		return errors.New("aof: the numbers of segments are used up")
+	}
+	l.epoch = epoch + 1
+	h := segmentHeader{number: number + 1, epoch: l.epoch}
+	if l.head, err = l.make(h, l.o.SegmentSize); err != nil {
+		return l.unmade(h.number, l.o.SegmentSize, err)
+	}
+	l.seq, l.first, l.off, l.syncedTo = 0, l.head.number, SegmentHeader, SegmentHeader
+	return nil
+}
+
+// unmade explains that a segment could not be made.
+func (l *Log) unmade(number uint32, size int64, err error) error {
+	path := l.path(segmentName(number))
+	if isFull(err) {
+		return &FullError{path, size, err}
+	}
+	return fmt.Errorf("aof: making %s: %w", path, err)
+}
+
+// enter goes on behind what a survey found.
+func (l *Log) enter(v *survey) error {
+	if v.report.Empty || v.report.Off {
+		return l.restart(v)
+	}
+	return l.resume(v)
+}
+
+// restart removes a log that is empty and begins another, the image of which
+// is complete.
+func (l *Log) restart(v *survey) error {
+	if len(v.log) > 0 {
+		if err := l.bury(v); err != nil {
+			return err
+		}
+	}
+	number, epoch, err := l.survivors()
+	l.old = nil
+	if err == nil {
+		err = removeAll(l.o.FS, l.o.Dir, v.last)
+	}
+	if err == nil {
+		err = l.begin(number, epoch)
+	}
+	if err != nil {
+		return err
+	}
+	l.image = true
+	return l.mark(FlagImage)
+}
+
+// bury makes it durable that a log is empty, before any of it is removed: no
+// crash meanwhile shall make the rest look like a log that lost something. An
+// off that was read may not be durable yet. An image that was not completed is
+// switched off, in its next segment if the last one is sealed.
+func (l *Log) bury(v *survey) error {
+	err := l.last(v, 0)
+	if err == nil && v.report.Empty {
+		if v.head.last.flags&FlagSeal != 0 {
+			err = l.leave(v)
+		}
+		if err == nil {
+			err = l.mark(FlagOff | FlagImage)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	head := l.head
+	l.head = nil
+	if err := head.file.Close(); err != nil {
+		return fmt.Errorf("aof: closing %s: %w", head.path, err)
+	}
+	return nil
+}
+
+// leave goes on in the segment behind a sealed head.
+func (l *Log) leave(v *survey) error {
+	old := l.head
+	next, err := l.adopt(v, 0, old.number)
+	if err != nil {
+		return err
+	}
+	v.last = segmentName(next.number)
+	l.head, l.off, l.syncedTo = next, SegmentHeader, SegmentHeader
+	return old.file.Close()
+}
+
+// resume goes on with a log. What it ends in is durable before anything is
+// removed on account of it, and the next segment is there before the head is
+// sealed.
+func (l *Log) resume(v *survey) error {
+	l.image = true
+	if err := l.last(v, 0); err != nil {
+		return err
+	}
+	if err := removeFiles(l.o.FS, l.o.Dir, v.report.Stale); err != nil {
+		return err
+	}
+	old := l.head
+	next, err := l.adopt(v, 0, old.number)
+	if err != nil {
+		return err
+	}
+	if v.head.last.flags&FlagSeal == 0 {
+		if err := l.mark(FlagSeal); err != nil {
+			return errors.Join(err, next.file.Close())
+		}
+	}
+	if err := old.file.Truncate(l.off); err != nil {
+		return errors.Join(fmt.Errorf("aof: cutting %s: %w", old.path, err), next.file.Close())
+	}
+	for i, f := range v.log {
+		l.sealed = append(l.sealed, SealedSegment{Number: f.number, Bytes: f.size, used: v.report.Segments[i].Used})
+	}
+	last := &l.sealed[len(l.sealed)-1]
+	last.Bytes, last.used = l.off, l.off
+	l.head, l.off, l.syncedTo = next, SegmentHeader, SegmentHeader
+	l.stats = Sizes{}
+	if err := old.file.Close(); err != nil {
+		return fmt.Errorf("aof: closing %s: %w", old.path, err)
+	}
+	for i := 1; i < len(v.spares); i++ {
+		spare, err := l.adopt(v, i, next.number+uint32(i)-1)
+		if err != nil {
+			return err
+		}
+		l.spares = append(l.spares, spare)
+	}
+	return nil
+}
+
+// last opens the segment that the log ends in as the head, wipes a torn end,
+// makes it durable, and marks it with an empty batch if flags are given.
+func (l *Log) last(v *survey, flags Flags) error {
+	f, x := v.log[len(v.log)-1], &v.head
+	l.epoch = f.header.epoch
+	path := l.path(f.name)
+	file, err := l.o.FS.Open(path, true)
+	if err != nil {
+		return fmt.Errorf("aof: opening %s: %w", path, err)
+	}
+	l.head = &segment{f.number, path, file, f.size}
+	l.seq, l.first, l.off, l.syncedTo = x.last.seq, v.first, x.used, x.used
+	if x.why != "" {
+		err = writeZeros(file, x.used, x.dirt)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("aof: mending %s: %w", path, err)
+	}
+	if flags != 0 {
+		return l.mark(flags)
+	}
+	return nil
+}
+
+// mark writes an empty batch durably, while nobody else has the log.
+func (l *Log) mark(flags Flags) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.empty(flags); err != nil {
+		return err
+	}
+	return l.syncHead()
+}
+
+// adopt makes the segment after number, of the i-th spare that is there if
+// there is one, whatever its header and size.
+func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
+	if number == math.MaxUint32 {
+		return nil, errors.New("aof: the numbers of segments are used up")
+	}
+	h := segmentHeader{number: number + 1, previous: number, epoch: l.epoch}
+	size := l.o.SegmentSize
+	if i >= len(v.spares) {
+		s, err := l.make(h, size)
+		if err != nil {
+			return nil, l.unmade(h.number, size, err)
+		}
+		return s, nil
+	}
+	spare := v.spares[i]
+	if spare.size >= minSegment {
+		size = spare.size // it is there: a full disk does not keep us from starting
+	}
+	path := l.path(spare.name)
+	f, err := l.o.FS.Open(path, true)
+	if err != nil {
+		return nil, fmt.Errorf("aof: opening %s: %w", path, err)
+	}
+	h.created = l.o.Now()
+	if err := l.prepare(f, h, size); err != nil {
+		return nil, errors.Join(l.unmade(h.number, size, err), f.Close())
+	}
+	return &segment{h.number, path, f, size}, nil
+}
