@@ -81,7 +81,7 @@ func TestConfigSetRefuses(t *testing.T) {
 		{[]string{"SET", "maxmemory-policy", "lru"}, `^-ERR Invalid argument 'lru' for CONFIG SET 'maxmemory-policy'\r\n`},
 		{[]string{"SET", "loglevel", "loud"}, `^-ERR Invalid argument 'loud' for CONFIG SET 'loglevel'\r\n`},
 		{[]string{"SET", "dir", "/nonexistent"}, `^-ERR Changing directory: `},
-		{[]string{"SET", "appendonly", "yes"}, `^-ERR Unable to turn on AOF\. `},
+		{[]string{"SET", "appendonly", "maybe"}, `^-ERR Invalid argument 'maybe' for CONFIG SET 'appendonly'\r\n`},
 		{[]string{"SET", "hz"}, `^-ERR Wrong number of arguments for CONFIG SET\r\n`},
 		{[]string{"reWrite", "x"}, `^-ERR Wrong number of arguments for CONFIG reWrite\r\n`},
 		{[]string{"REWRITE"}, `^-ERR The server is running without a config file\r\n`},

@@ -19,7 +19,7 @@ func BenchmarkLife(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer srv.Close()
+	defer func() { _ = srv.Close() }()
 	s := another(srv)
 	add := words("ADDJOB queue body 0")
 	add[2] = make([]byte, 128)

@@ -23,6 +23,7 @@ type waiter struct {
 	reply resp.Reply
 	got   bool
 	job   handed
+	mark  node.Mark // must be safe before the job is handed on
 }
 
 // Claim implements node.Waiter.
@@ -34,6 +35,13 @@ func (w *waiter) Deliver(j *node.Job) {
 	w.job = handed{id: j.ID, lease: j.NextQueue, turn: j.Turn}
 	w.reply.Array(1)
 	writeJob(&w.reply, j, w.counters)
+}
+
+// Await implements node.Waiter.
+func (w *waiter) Await(m node.Mark) {
+	if w.got && w.job.id.AtMostOnce() {
+		w.mark = m
+	}
 }
 
 // Wake implements node.Waiter.
@@ -98,6 +106,7 @@ func (s *session) answerWait(w *waiter, fault string) {
 	from := len(s.reply.B)
 	switch {
 	case w.got:
+		s.mark.Add(w.mark)
 		w.job.start = s.base + uint64(from)
 		s.reply.B = append(s.reply.B, w.reply.B...)
 		w.job.end = s.base + uint64(len(s.reply.B))

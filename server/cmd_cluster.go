@@ -85,7 +85,10 @@ func (s *session) clusterReset(rest [][]byte) {
 			return
 		}
 	}
-	s.srv.node.Flush()
+	if err := s.srv.node.Flush(&s.mark); err != nil {
+		s.fail(err)
+		return
+	}
 	s.reply.Status("OK")
 }
 

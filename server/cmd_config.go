@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
 )
 
@@ -54,10 +55,11 @@ func (s *session) configSet(name, value string) {
 		s.errorf("ERR Unsupported CONFIG parameter: %s", resp.Echo([]byte(name)))
 	case errors.As(err, &invalid) && strings.EqualFold(name, "dir"):
 		s.errorf("ERR Changing directory: %s", sentence(invalid.Why))
-	case errors.As(err, &invalid) && strings.EqualFold(name, "appendonly") && strings.EqualFold(value, "yes"):
-		s.errorf("ERR Unable to turn on AOF. %s", sentence(invalid.Why))
 	case errors.As(err, &invalid):
 		s.errorf("ERR Invalid argument '%s' for CONFIG SET '%s'", resp.Echo([]byte(value)), resp.Echo([]byte(name)))
+	case strings.EqualFold(name, "appendonly"):
+		s.srv.log.Warn("the append-only file could not be switched", "to", value, "error", err)
+		s.errorf("ERR Unable to turn %s AOF. Check server logs: %s", map[bool]string{true: "on", false: "off"}[strings.EqualFold(value, "yes")], err)
 	default:
 		s.errorf("ERR %s", err)
 	}
@@ -95,8 +97,18 @@ func (s *Server) resetStats() {
 }
 
 // changed carries out what a new configuration means for the running server.
-// It is called before the configuration is in force and vetoes nothing.
+// It is called before the configuration is in force. It vetoes only that the
+// append-only file be switched when it cannot.
 func (s *Server) changed(name string, old, new *config.Config) error {
+	if old.AppendOnly != new.AppendOnly {
+		if err := s.switchLog(new); err != nil {
+			return err
+		}
+	}
+	if policy, ok := node.ParsePolicy(new.AppendFsync); ok && old.AppendFsync != new.AppendFsync {
+		s.node.SetPolicy(policy)
+	}
+	s.node.SetReclaim(new.AutoAOFRewritePercentage, new.AutoAOFRewriteMinSize)
 	s.node.SetKeepSpent(new.MaxMemoryPolicy == "noeviction")
 	s.node.SetMaxQueues(int64(new.MaxQueues))
 	if old.MaxMemory != new.MaxMemory {

@@ -237,17 +237,15 @@ func cmdShutdown(s *session, args [][]byte) {
 		return
 	}
 	if len(args) == 2 {
-		s.reply.Error("ERR Errors trying to SHUTDOWN. This version keeps jobs in memory only: there is no AOF to rewrite")
-		return
+		if err := s.srv.rewriteLast(); err != nil {
+			s.srv.log.Warn("SHUTDOWN REWRITE-AOF: rewriting the append-only file failed", "error", err)
+			s.reply.Error("ERR Errors trying to SHUTDOWN. Check logs.")
+			return
+		}
 	}
 	s.srv.log.Info("a client asked for SHUTDOWN", "client", s.info.addr)
 	s.closing = true
 	s.srv.Shutdown()
-}
-
-// BGREWRITEAOF
-func cmdBgRewriteAOF(s *session, _ [][]byte) {
-	s.reply.Error("ERR This version keeps jobs in memory only: there is no AOF to rewrite")
 }
 
 // COMMAND [COUNT | DOCS [name ...] | INFO [name ...] | LIST]

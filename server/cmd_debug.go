@@ -15,7 +15,10 @@ func cmdDebug(s *session, args [][]byte) {
 	sub, rest := lower(args[1]), args[2:]
 	switch {
 	case sub == "flushall":
-		s.srv.node.Flush()
+		if err := s.srv.node.Flush(&s.mark); err != nil {
+			s.fail(err)
+			return
+		}
 		s.srv.log.Info("all jobs and queues were dropped", "client", s.info.addr)
 		s.reply.Status("OK")
 	case sub == "sleep" && len(rest) == 1:

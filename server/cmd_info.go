@@ -111,18 +111,6 @@ func infoMemory(s *Server, p func(string, any)) {
 	p("go_gc_cycles", cycles)
 }
 
-func infoPersistence(_ *Server, p func(string, any)) {
-	p("loading", 0)
-	p("aof_enabled", 0)
-	p("aof_state", "off")
-	p("aof_rewrite_in_progress", 0)
-	p("aof_rewrite_scheduled", 0)
-	p("aof_last_rewrite_time_sec", -1)
-	p("aof_current_rewrite_time_sec", -1)
-	p("aof_last_bgrewrite_status", "ok")
-	p("aof_last_write_status", "ok")
-}
-
 func infoStats(s *Server, p func(string, any)) {
 	rate := s.stats.rate.read()
 	p("total_connections_received", s.stats.connections.Load())

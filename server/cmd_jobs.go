@@ -12,7 +12,7 @@ func cmdAddJob(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	id, err := s.srv.node.Add(&req.spec)
+	id, err := s.srv.node.Add(&req.spec, &s.mark)
 	if err != nil {
 		s.fail(err)
 		return
@@ -48,7 +48,7 @@ func (s *session) fetch(req *getJob) (got int, err error) {
 	room := from + fetchRoom(s.srv.cfg.Get().ClientOutputBufferLimit.Hard)
 	s.reply.Array(req.count)
 	head := len(s.reply.B) - from
-	got, err = s.srv.node.Fetch(req.queues, req.count, func(j *node.Job) bool {
+	got, err = s.srv.node.Fetch(req.queues, req.count, &s.mark, func(j *node.Job) bool {
 		h := handed{id: j.ID, lease: j.NextQueue, turn: j.Turn, start: s.base + uint64(len(s.reply.B))}
 		writeJob(&s.reply, j, req.counters)
 		h.end = s.base + uint64(len(s.reply.B))
@@ -125,8 +125,9 @@ func writeIDStatus(r *resp.Reply, id *node.ID) {
 const keepIDs = 64
 
 // each runs a command on many ids: all are checked first, and the reply is how
-// many it did something to.
-func (s *session) each(args [][]byte, do func(id *node.ID) bool) {
+// many it did something to. An error of the log ends it: to say it again does
+// the rest.
+func (s *session) each(args [][]byte, do func(id *node.ID, m *node.Mark) (bool, error)) {
 	var err error
 	if s.ids, err = parseIDs(s.ids[:0], args[1:]); err != nil {
 		s.fail(err)
@@ -134,7 +135,12 @@ func (s *session) each(args [][]byte, do func(id *node.ID) bool) {
 	}
 	done := int64(0)
 	for i := range s.ids {
-		if do(&s.ids[i]) {
+		ok, err := do(&s.ids[i], &s.mark)
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		if ok {
 			done++
 		}
 	}
@@ -170,7 +176,7 @@ func cmdWorking(s *session, args [][]byte) {
 	}
 	var retry uint32
 	if err == nil {
-		retry, err = s.srv.node.Working(&id)
+		retry, err = s.srv.node.Working(&id, &s.mark)
 	}
 	if err != nil {
 		s.fail(err)

@@ -90,7 +90,7 @@ func cmdPause(s *session, args [][]byte) {
 		}
 	}
 	if set {
-		if err := s.srv.node.SetPause(name, pause); err != nil {
+		if err := s.srv.node.SetPause(name, pause, &s.mark); err != nil {
 			s.fail(err)
 			return
 		}

@@ -174,9 +174,12 @@ func (c *conn) run() {
 	}
 }
 
-// flush hands the batch's replies to the output, and waits while more is
-// unsent than a client may leave unread.
+// flush hands the batch's replies to the output, once what they say is safe in
+// the log, and waits while more is unsent than a client may leave unread.
 func (c *conn) flush() bool {
+	if err := c.s.mark.Wait(); err != nil {
+		return false // the node ends; the client must not take it for done
+	}
 	c.takePushed()
 	b := c.s.reply.B
 	err := c.out.send(b, cap(b) > busyBytes)

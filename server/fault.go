@@ -33,6 +33,7 @@ var replies = []struct {
 	{node.ErrFull, "OOM the node cannot address more jobs; consume some or add a node"},
 	{node.ErrNoJob, "NOJOB Job not known in the context of this node."},
 	{node.ErrTooLate, "TOOLATE Half of job TTL already elapsed, you are no longer allowed to postpone the next delivery."},
+	{node.ErrLogBusy, "MISCONF Errors writing to the AOF file: the disk does not keep up, try again later"},
 	{node.ErrBadID, string(errBadID)},
 }
 
@@ -41,6 +42,11 @@ func faultText(err error) string {
 	var f fault
 	if errors.As(err, &f) {
 		return string(f)
+	}
+	var full *node.FullError
+	if errors.As(err, &full) {
+		return "MISCONF Errors writing to the AOF file: " + full.Error() +
+			". No job is added until there is space; acknowledging jobs goes on and makes some"
 	}
 	var short *node.Shortage
 	if errors.As(err, &short) {

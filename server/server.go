@@ -41,6 +41,11 @@ type Server struct {
 	conns     sync.WaitGroup
 	helpers   sync.WaitGroup // accept loops and the sampler
 
+	logFS   node.FS     // where the append-only file lives; nil is the system's
+	loading atomic.Bool // it is being read
+	picture atomic.Bool // one is being written, though appendonly is no
+	failed  chan error  // it failed
+
 	pausedUntil atomic.Int64 // CLIENT PAUSE, milliseconds of the node's clock
 	stopping    atomic.Bool
 	quit        chan struct{} // closed when the server shall stop
@@ -60,6 +65,7 @@ type Options struct {
 	Log      *slog.Logger
 	LogLevel *slog.LevelVar // follows CONFIG SET loglevel; may be nil
 	Build    Build
+	LogFS    node.FS // the file system of the append-only file; nil is the system's
 }
 
 // New makes a server that listens but does not serve yet: a client that
@@ -68,6 +74,7 @@ func New(o Options) (*Server, error) {
 	cfg := o.Config.Get()
 	s := &Server{
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
+		logFS: o.LogFS, failed: make(chan error, 1),
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
 	}
 	var err error
@@ -78,7 +85,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if err = s.open(cfg); err != nil {
-		s.Close()
+		_ = s.Close()
 		return nil, err
 	}
 	s.cfg.OnChange(s.changed)
@@ -90,11 +97,13 @@ func (s *Server) open(cfg *config.Config) (err error) {
 	s.peers = cluster.NewTable(s.identity.ID())
 	s.node, err = node.New(node.Options{
 		ID: s.identity.ID(), MaxMemory: cfg.MaxMemory, MaxQueues: int64(cfg.MaxQueues),
-		KeepSpent: cfg.MaxMemoryPolicy == "noeviction",
+		KeepSpent: cfg.MaxMemoryPolicy == "noeviction", OnFail: s.logFailed,
 	})
 	if err != nil {
 		return err
 	}
+	s.node.SetReclaim(cfg.AutoAOFRewritePercentage, cfg.AutoAOFRewriteMinSize)
+	s.loading.Store(cfg.AppendOnly || cfg.AOFEnqueueJobsOnce)
 	s.node.SetLeaving(s.identity.Leaving())
 	if err := s.listen(cfg); err != nil {
 		return err
@@ -106,17 +115,19 @@ func (s *Server) open(cfg *config.Config) (err error) {
 	return nil
 }
 
-// Close releases what New took.
-func (s *Server) Close() {
+// Close releases what New took. An error says that the end of the append-only
+// file may not be on disk.
+func (s *Server) Close() (err error) {
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
 	if s.node != nil {
-		s.node.Close()
+		err = s.node.Close()
 	}
 	if err := s.identity.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		s.log.Warn("releasing the identity failed", "error", err)
 	}
+	return err
 }
 
 // Addrs returns the addresses the server listens on.
@@ -128,31 +139,70 @@ func (s *Server) Addrs() []net.Addr {
 	return addrs
 }
 
-// Run serves until ctx ends or a client says SHUTDOWN. Then it stops accepting,
-// lets what was received be executed and answered, tells blocked consumers to
-// go elsewhere, and returns when all connections are closed, by force after
-// shutdown-timeout. It closes the server.
+// Run loads the append-only file and serves until ctx ends or a client says
+// SHUTDOWN. Then it stops accepting, lets what was received be executed and
+// answered, tells blocked consumers to go elsewhere, and returns when all
+// connections are closed, by force after shutdown-timeout. It closes the
+// server. Errors are those of loading, and *LogFailure.
 func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.listeners {
 		s.helpers.Go(func() { s.accept(l) })
 	}
 	s.helpers.Go(s.sampler)
+	if err := s.load(ctx); err != nil {
+		_ = s.abort()
+		return err
+	}
+	s.loading.Store(false)
+	s.node.Start()
 	s.log.Info("ready for clients", "node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(),
 		"pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory)
 	select {
 	case <-ctx.Done():
 	case <-s.quit:
+	case err := <-s.failed:
+		_ = s.abort()
+		return &LogFailure{err}
 	}
 	s.log.Info("stopping", "clients", s.clients.len())
-	s.stop()
+	if err := s.stop(); err != nil {
+		return &LogFailure{err}
+	}
 	s.log.Info("stopped", "jobs", s.node.Jobs())
 	return nil
+}
+
+// abortMost bounds the wait for connections of a server that must not answer
+// anything more.
+const abortMost = 500 * time.Millisecond
+
+// abort closes everything at once: nobody is answered.
+func (s *Server) abort() error {
+	s.Shutdown()
+	s.stopping.Store(true)
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	for _, c := range s.clients.all() {
+		c.kill()
+	}
+	closed := make(chan struct{})
+	go func() {
+		s.helpers.Wait()
+		s.conns.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(abortMost):
+	}
+	return s.Close()
 }
 
 // Shutdown makes Run return. Safe for any goroutine, any number of times.
 func (s *Server) Shutdown() { s.quitOnce.Do(func() { close(s.quit) }) }
 
-func (s *Server) stop() {
+func (s *Server) stop() error {
 	s.Shutdown()
 	s.stopping.Store(true)
 	for _, l := range s.listeners {
@@ -176,7 +226,7 @@ func (s *Server) stop() {
 		}
 		<-closed
 	}
-	s.Close()
+	return s.Close()
 }
 
 // wakeAll makes every connection look at its state.

@@ -35,6 +35,7 @@ type session struct {
 	tx       *transaction // MULTI was said
 	inExec   bool         // commands of a transaction are running
 	handed   []handed     // jobs delivered in replies that are not all sent
+	mark     node.Mark    // what must be safe before the replies are sent
 	ids      []node.ID    // scratch of each
 	lastTick int64        // srv.ticks() when the last command ended
 
@@ -281,6 +282,9 @@ func (s *session) admit(args [][]byte) (cmd *command, fault string) {
 	cfg := s.srv.cfg.Get()
 	if cmd.flags&preAuth == 0 && !s.authenticated(cfg) {
 		return cmd, "NOAUTH Authentication required."
+	}
+	if cmd.flags&loading == 0 && s.srv.loading.Load() {
+		return cmd, "LOADING Disqo is loading the dataset in memory"
 	}
 	if s.tx != nil && cmd.flags&noMulti != 0 {
 		return cmd, "ERR " + cmd.name + " is not allowed in MULTI"

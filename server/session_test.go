@@ -22,7 +22,8 @@ func newSession(t *testing.T, directives ...string) *session {
 	require.NoError(t, err)
 	srv, err := New(Options{Config: set, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
-	t.Cleanup(srv.Close)
+	srv.node.Start()
+	t.Cleanup(func() { require.NoError(t, srv.Close()) })
 	return another(srv)
 }
 

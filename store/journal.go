@@ -54,6 +54,9 @@ const (
 // PutSize returns the bytes of the record that adding a job journals.
 func (spec *Spec) PutSize() int { return putFix + len(spec.Queue) + len(spec.Body) }
 
+// MinPutSize is the least that PutSize returns.
+const MinPutSize = putFix
+
 // StateSize bounds the records of a change that adds no job, for each job that
 // it concerns.
 const StateSize = stateSize

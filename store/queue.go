@@ -28,7 +28,7 @@ type queue struct {
 	refs    int    // jobs that belong to it, queued or not
 	live    bool
 	pause   Pause
-	home    uint32 // segment of the log with its settings, or a later one; 0: none
+	home    uint32                // segment of the log with its settings, or a later one; 0: none
 	jobs    *btree.BTreeG[uint32] // queued jobs in order of delivery
 	waiters waitList
 	ctime   int64 // came to life

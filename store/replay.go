@@ -233,3 +233,8 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 	}
 	s.wheel.start(h)
 }
+
+// Add adds what became of other jobs.
+func (t *Settled) Add(o Settled) {
+	t.Jobs, t.Queued, t.Expired, t.Doubtful = t.Jobs+o.Jobs, t.Queued+o.Queued, t.Expired+o.Expired, t.Doubtful+o.Doubtful
+}

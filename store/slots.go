@@ -75,7 +75,7 @@ type slots struct {
 type slab struct {
 	slot *[slabSlots]slot
 	home *[slabSlots]uint32 // see home; nil while none of them was journalled
-	free uint32 // first free slot's handle within the slab, linked by slot.next
+	free uint32             // first free slot's handle within the slab, linked by slot.next
 	bump uint32
 	used uint32
 	at   int // position in partial, -1 when full

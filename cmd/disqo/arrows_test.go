@@ -46,16 +46,17 @@ const (
 var rooms = map[string]room{
 	"cmd/disqo":           {ours: []string{"server", "server/config"}, tests: []string{testServer}},
 	"cmd/disqo-bench":     {ours: []string{"bench"}},
-	"cmd/disqo-check-aof": {ours: []string{"aof"}},
+	"cmd/disqo-check-aof": {ours: []string{"aof", "store"}},
 
 	// server names the jobs, ids and errors that server/node hands out; only
 	// node may do anything to them.
 	"server":           {ours: []string{"server/node", "server/config", "server/resp", "cluster"}, others: []string{redcon, sys}, tests: []string{testServer}},
 	"server/config":    {others: []string{match}},
 	"server/resp":      {others: []string{redcon}},
-	"server/node":      {ours: []string{"replication", "aof", "store"}},
-	"server/sim":       {ours: []string{"server/node", "replication", "aof", "store"}, never: []string{"net", "os/exec"}},
+	"server/node":      {ours: []string{"replication", "aof", "store"}, tests: []string{"aof/memfs"}},
+	"server/sim":       {ours: []string{"server/node", "replication", "aof", "aof/memfs", "store"}, never: []string{"net", "os/exec"}},
 	testServer:         {ours: []string{"server", "server/config"}, others: []string{redcon, testify}},
+	"server/durable":   {tests: []string{testServer, "server", "server/config", "server/node", sys}},
 	"server/cli":       {tests: []string{testServer}},
 	"server/clients":   {tests: []string{testServer, "github.com/redis/go-redis/v9", "github.com/gomodule/redigo", "github.com/redis/rueidis"}},
 	"server/reference": {tests: []string{testServer}},
@@ -63,7 +64,8 @@ var rooms = map[string]room{
 
 	"store":       {others: []string{btree}, never: pure},
 	"replication": {ours: []string{"store"}},
-	"aof":         {others: []string{btree, sys}},
+	"aof":         {others: []string{sys}, tests: []string{"aof/memfs"}},
+	"aof/memfs":   {ours: []string{"aof"}},
 	"cluster":     {others: []string{memberlist, sys}},
 	"bench":       {others: []string{redcon, "github.com/HdrHistogram/hdrhistogram-go"}, tests: []string{testServer}},
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +22,9 @@ import (
 var version = "0.1.0"
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// exitLogFailed is the exit code of a broker whose append-only file failed.
+const exitLogFailed = 2
 
 // run is main with its surroundings passed in; it returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -42,6 +46,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if err := serve(set, build, stderr); err != nil {
 		fmt.Fprintf(stderr, "disqo: %v\n", err)
+		if failure := (*server.LogFailure)(nil); errors.As(err, &failure) {
+			return exitLogFailed
+		}
 		return 1
 	}
 	return 0

@@ -68,19 +68,19 @@ type Config struct {
 	SlowlogMaxLen           int // entries kept, 0..1048576; 0 = none
 	LatencyMonitorThreshold int // milliseconds from which an event is recorded; 0 = off
 
-	// The append-only file. This version keeps jobs in memory only: AppendOnly
-	// is always false and the others have no effect.
+	// The append-only file.
 
-	AppendOnly               bool   // always false: yes is refused
-	AppendFilename           string // a file name in Dir, never a path
+	AppendOnly               bool   // keep jobs on disk, see AOFDir
 	AppendFsync              string // "always", "everysec" or "no"
-	AutoAOFRewritePercentage int    // growth that starts a rewrite, in per cent; 0 = never
+	AutoAOFRewritePercentage int    // garbage that starts a rewrite, in per cent of what lives; 0 = never
 	AutoAOFRewriteMinSize    int64  // no rewrite below this size
+	AOFSegmentSize           int64  // size of each file, 64kb..1gb
 	AOFLoadTruncated         bool   // load a log whose end is torn
-	AOFEnqueueJobsOnce       bool   // queue restored jobs again at the next start
+	AOFEnqueueJobsOnce       bool   // load the log at the next start, and queue at once what was queued
 
 	// Accepted for compatibility, no effect.
 
+	AppendFilename             string // a file name, never a path
 	Databases                  int
 	HZ                         int // clamped to 1..500
 	WatchdogPeriod             int // milliseconds
@@ -117,6 +117,9 @@ func Default() *Config {
 	}
 	return c
 }
+
+// AOFDir is the directory of the append-only file, as Dir is now.
+func (c *Config) AOFDir() string { return c.Path("appendonlydir") }
 
 // Path resolves a path from the configuration: a relative one starts at Dir,
 // an absolute or empty one is returned as it is. After CONFIG SET dir, relative

@@ -17,7 +17,6 @@ const (
 	settable                   // CONFIG SET changes it
 	secret                     // its value is never echoed in an error about a file
 	inert                      // accepted for compatibility, no effect
-	dormant                    // no effect until jobs are kept on disk
 )
 
 // directive is one row of the table.
@@ -95,9 +94,6 @@ func (d *directive) doc(defaults *Config) Doc {
 	help := d.help
 	if d.has(inert) {
 		help += "; accepted for compatibility, no effect"
-	}
-	if d.has(dormant) {
-		help += "; no effect: this version keeps jobs in memory only"
 	}
 	var def string
 	if entries := d.entries(defaults); len(entries) > 0 && !slices.Equal(entries[0].args, []string{""}) {

@@ -6,11 +6,9 @@ const (
 	gb = 1 << 30
 )
 
-// Why two of Disque's features cannot be switched on, and what to do instead.
-const (
-	whyNoDaemon = "disqo stays in the foreground: run it under systemd or docker, or start it with '&'"
-	whyNoLog    = "this version keeps jobs in memory only; the append-only file is not available"
-)
+// whyNoDaemon says why one of Disque's features cannot be switched on, and what
+// to do instead.
+const whyNoDaemon = "disqo stays in the foreground: run it under systemd or docker, or start it with '&'"
 
 // referenceDirectives are Disque's own, with its names, defaults and rules for
 // who may read and set them. First those that CONFIG GET shows, in the order in
@@ -30,9 +28,9 @@ var referenceDirectives = []directive{
 		"jobs looked at to find one to evict"},
 	{"timeout", readable | settable, number(func(c *Config) *int { return &c.Timeout }, 0, 0, unboundedNumber, "seconds"),
 		"close a client that was idle for so long; 0 never does"},
-	{"auto-aof-rewrite-percentage", readable | settable | dormant, number(func(c *Config) *int { return &c.AutoAOFRewritePercentage }, 100, 0, unboundedNumber, "per cent"),
-		"growth of the append-only file that starts a rewrite; 0 never does"},
-	{"auto-aof-rewrite-min-size", readable | settable | dormant, size(func(c *Config) *int64 { return &c.AutoAOFRewriteMinSize }, 64*mb, 0, unboundedBytes),
+	{"auto-aof-rewrite-percentage", readable | settable, number(func(c *Config) *int { return &c.AutoAOFRewritePercentage }, 100, 0, unboundedNumber, "per cent"),
+		"garbage in the append-only file, in per cent of what lives, that starts a rewrite; 0 never does"},
+	{"auto-aof-rewrite-min-size", readable | settable, size(func(c *Config) *int64 { return &c.AutoAOFRewriteMinSize }, 64*mb, 0, unboundedBytes),
 		"do not rewrite an append-only file smaller than this"},
 	{"slowlog-log-slower-than", readable | settable, number(func(c *Config) *int { return &c.SlowlogLogSlowerThan }, 10000, -1, unboundedNumber, "microseconds"),
 		"log commands that took longer; 0 logs every command, -1 none"},
@@ -64,21 +62,21 @@ var referenceDirectives = []directive{
 		"rehash tables in the background"},
 	{"aof-rewrite-incremental-fsync", readable | settable | inert, boolean(func(c *Config) *bool { return &c.AOFRewriteIncrementalFsync }, true),
 		"sync in steps during a rewrite"},
-	{"aof-load-truncated", readable | settable | dormant, boolean(func(c *Config) *bool { return &c.AOFLoadTruncated }, true),
-		"start with an append-only file whose end is torn"},
-	{"aof-enqueue-jobs-once", readable | settable | dormant, boolean(func(c *Config) *bool { return &c.AOFEnqueueJobsOnce }, false),
-		"queue restored jobs again at the next start"},
+	{"aof-load-truncated", readable | settable, boolean(func(c *Config) *bool { return &c.AOFLoadTruncated }, true),
+		"start with an append-only file whose end is torn, and cut that"},
+	{"aof-enqueue-jobs-once", readable | settable, boolean(func(c *Config) *bool { return &c.AOFEnqueueJobsOnce }, false),
+		"load the append-only file at the next start, also without appendonly, and queue at once what was queued, also jobs that other nodes hold"},
 	{"maxmemory-policy", readable | settable, enum(func(c *Config) *string { return &c.MaxMemoryPolicy }, "acks", "acks", "noeviction"),
 		"what to give up when memory is full: jobs that can never be delivered again, or nothing"},
 	{"loglevel", readable | settable, enum(func(c *Config) *string { return &c.LogLevel }, "notice", "debug", "verbose", "notice", "warning"),
 		"how much to log"},
-	{"appendfsync", readable | settable | dormant, enum(func(c *Config) *string { return &c.AppendFsync }, "everysec", "always", "everysec", "no"),
-		"when to sync the append-only file"},
+	{"appendfsync", readable | settable, enum(func(c *Config) *string { return &c.AppendFsync }, "everysec", "always", "everysec", "no"),
+		"when to sync the append-only file: before each reply, once a second, or when the system likes"},
 	{"syslog-facility", readable | inert, enum(func(c *Config) *string { return &c.SyslogFacility }, "local0",
 		"user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"),
 		"facility for syslog"},
-	{"appendonly", readable | settable, refused(func(c *Config) *bool { return &c.AppendOnly }, whyNoLog),
-		"keep jobs on disk: not available, this version keeps jobs in memory only"},
+	{"appendonly", readable | settable, boolean(func(c *Config) *bool { return &c.AppendOnly }, false),
+		"keep jobs on disk, in the directory appendonlydir under dir"},
 	{"dir", readable | settable, directory(func(c *Config) *string { return &c.Dir }),
 		"where relative paths of the other directives start"},
 	{"client-output-buffer-limit", readable | settable, outputLimit(func(c *Config) *OutputLimit { return &c.ClientOutputBufferLimit }, OutputLimit{Hard: 64 * mb}),
@@ -88,7 +86,7 @@ var referenceDirectives = []directive{
 	{"bind", readable, addresses(func(c *Config) *[]string { return &c.Bind }),
 		"addresses to listen on"},
 
-	{"appendfilename", dormant, baseName(func(c *Config) *string { return &c.AppendFilename }, "disque.aof"),
+	{"appendfilename", inert, baseName(func(c *Config) *string { return &c.AppendFilename }, "disque.aof"),
 		"name of the append-only file"},
 	{"cluster-config-file", 0, path(func(c *Config) *string { return &c.ClusterConfigFile }, "nodes.conf"),
 		"where this node keeps its identity and the nodes it knows"},

@@ -59,14 +59,20 @@ func rewritten(file, old string, c *Config) (string, error) {
 
 // rewriteInPlace gives the lines of known directives their live values. The
 // first line of a directive takes the value, further ones are dropped; of a
-// repeatable directive, those with the same key.
+// repeatable directive, those with the same key. Below the marker all are: what
+// is still needed there is added again.
 func rewriteInPlace(old string, c *Config) []string {
 	var lines []string
 	seen := make(map[[2]string]bool)
+	generated := false
 	for _, line := range splitLines(old) {
+		generated = generated || line == rewriteMarker
 		d, key := identify(line)
 		if d == nil {
 			lines = append(lines, line)
+			continue
+		}
+		if generated {
 			continue
 		}
 		id := [2]string{d.name, key}

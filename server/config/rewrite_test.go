@@ -63,7 +63,8 @@ rename-command debug ""
 
 	require.NoError(t, s.Update("cluster-node-timeout", "3000"))
 	require.NoError(t, s.Rewrite())
-	require.Equal(t, want+"cluster-node-timeout 3000\n", readText(t, file))
+	want = strings.Replace(want, "rename-command debug", "cluster-node-timeout 3000\nrename-command debug", 1)
+	require.Equal(t, want, readText(t, file), "below the marker the order is the program's")
 	require.Equal(t, s.Get(), reload(t, s))
 }
 
@@ -141,7 +142,7 @@ var samples = map[string][]string{
 	"pidfile": {"/run/x.pid", `""`}, "maxmemory": {"0", "1", "3mb", "1g", "5000"}, "timeout": {"0", "10"}, "port": {"0", "7712"},
 	"auto-aof-rewrite-min-size": {"0", "1kb"}, "slowlog-log-slower-than": {"-1", "0", "10000"}, "hz": {"0", "10", "700"},
 	"tcp-keepalive": {"yes", "no", "60", "5"}, "activerehashing": {"yes", "no"}, "maxmemory-policy": {"acks", "NOEVICTION"},
-	"loglevel": {"notice", "debug"}, "syslog-facility": {"user", "LOCAL3"}, "appendonly": {"no"}, "daemonize": {"no"},
+	"loglevel": {"notice", "debug"}, "syslog-facility": {"user", "LOCAL3"}, "appendonly": {"no", "yes"}, "daemonize": {"no"},
 	"client-output-buffer-limit": {`"normal 64mb 0 0"`, `"normal 0 1k 7"`}, "unixsocketperm": {"0", "700"},
 	"bind": {"*", `"::1 127.0.0.1"`}, "appendfilename": {"a.aof"}, "cluster-config-file": {"nodes-1.conf"}, "dir": {"/", "/tmp"},
 	"max-job-size": {"4mb", "1kb"}, "max-arguments": {"16", "65536"}, "protected-mode": {"yes", "no"}, "logformat": {"json"},

@@ -91,7 +91,7 @@ func TestUpdateErrors(t *testing.T) {
 		require.ErrorAs(t, s.Update(name, "1"), &unknown, name)
 		require.Equal(t, name, unknown.Name, "as typed")
 	}
-	for name, value := range map[string]string{"Hz": "x", "maxmemory": "lots", "appendonly": "yes", "dir": "/no/such"} {
+	for name, value := range map[string]string{"Hz": "x", "maxmemory": "lots", "appendonly": "maybe", "dir": "/no/such"} {
 		var invalid *InvalidError
 		require.ErrorAs(t, s.Update(name, value), &invalid)
 		require.Equal(t, name, invalid.Name, "as typed")

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"cmp"
 	"math"
 
+	"github.com/disqo/disqo/aof"
 	"github.com/disqo/disqo/store"
 )
 
@@ -13,35 +15,73 @@ func (n *Node) byHash(h uint16) *shard { return &n.shards[h>>n.shift] }
 
 func (n *Node) byQueue(name []byte) *shard { return n.byHash(store.Hash16(name)) }
 
-// apply is the one way by which jobs change: it runs change under the shard's
-// lock, accounts for what it did, and carries out its effects once the lock is
-// free. change must not block and must not keep s.
-func (n *Node) apply(sh *shard, change func(s *store.Shard, now int64, fx *store.Effects)) {
-	wakes, next := n.locked(sh, change)
-	n.timers.sooner(next, n.queues.taken.Load() > 0)
-	for _, w := range wakes {
-		w.Wake()
+// change is what is done to a shard: under its lock, so that it must not block,
+// and it must not keep s.
+type change func(s *store.Shard, now int64, fx *store.Effects)
+
+// apply is the one way by which jobs change: it reserves room in the log, runs
+// what under the shard's lock, appends what that journalled, and carries out
+// its other effects once the lock is free. m is told what must be safe before
+// the change may be answered. An error says that there is no room: nothing was
+// done.
+//
+// Lock order: shard, then log. No two shards are ever locked together.
+func (n *Node) apply(sh *shard, need room, m *Mark, what change) error {
+	for {
+		j := n.journal.Load()
+		if err := j.reserve(need); err != nil {
+			return err
+		}
+		done, ok := n.locked(sh, j, need, what)
+		if !ok {
+			j.unreserve(need)
+			continue // the log was switched on or off meanwhile
+		}
+		m.Add(done.mark)
+		n.timers.sooner(done.next, n.queues.taken.Load() > 0)
+		for _, w := range done.wakes {
+			w.(Waiter).Await(done.mark)
+			w.Wake()
+		}
+		return nil
 	}
 }
 
-// locked is the part of apply under the lock, which a panic releases too.
-func (n *Node) locked(sh *shard, change func(s *store.Shard, now int64, fx *store.Effects)) (wakes []store.Waiter, next int64) {
+// done is what a change leaves to be carried out.
+type done struct {
+	mark  Mark
+	wakes []store.Waiter
+	next  int64 // when the shard's first timer runs out
+}
+
+// locked is the part of apply under the lock, which a panic releases too; what
+// was journalled until then is appended. It reports false if j is not the log
+// any more.
+func (n *Node) locked(sh *shard, j *journal, need room, what change) (d done, ok bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if n.journal.Load() != j {
+		return d, false
+	}
+	if j != nil {
+		sh.s.Attach(j.since, j.log.Head())
+		defer func() { d.mark = j.take(&sh.fx.Journal, need) }()
+	} else {
+		sh.s.Detach()
+	}
 	used := sh.s.Used()
-	change(sh.s, n.now(), &sh.fx)
-	if d := sh.s.Used() - used; d != 0 {
-		n.used.Add(d)
+	what(sh.s, n.now(), &sh.fx)
+	if diff := sh.s.Used() - used; diff != 0 {
+		n.used.Add(diff)
 	}
-	wakes, sh.fx.Wakes = sh.fx.Wakes, nil
-	next, ok := sh.s.Next()
-	if !ok {
-		next = never
+	d.wakes, sh.fx.Wakes = sh.fx.Wakes, nil
+	if d.next, ok = sh.s.Next(); !ok {
+		d.next = never
 	}
-	if next != sh.next.Load() {
-		sh.next.Store(next)
+	if d.next != sh.next.Load() {
+		sh.next.Store(d.next)
 	}
-	return wakes, next
+	return d, true
 }
 
 // read runs look under the shard's lock; it changes nothing.
@@ -52,8 +92,9 @@ func (sh *shard) read(look func(s *store.Shard)) {
 }
 
 // Add adds a job and returns its id. It fills ID and, when it is 0, Repl of
-// the spec. Errors are *replication.Shortage and those of store.Add.
-func (n *Node) Add(spec *store.Spec) (store.ID, error) {
+// the spec. Errors are *replication.Shortage, those of store.Add, and those of
+// a log without room.
+func (n *Node) Add(spec *store.Spec, m *Mark) (store.ID, error) {
 	if spec.Repl == 0 {
 		spec.Repl = uint16(n.DefaultCopies())
 	}
@@ -62,11 +103,10 @@ func (n *Node) Add(spec *store.Spec) (store.ID, error) {
 	}
 	hash := store.Hash16(spec.Queue)
 	spec.ID = store.NewID(hash, [2]uint64{n.rand(), n.rand()}, n.name.Load().prefix, spec.TTL, spec.Retry == 0)
-	var err error
-	n.apply(n.byHash(hash), func(s *store.Shard, now int64, fx *store.Effects) {
-		err = s.Add(now, spec, fx)
-	})
-	return spec.ID, err
+	var refused error
+	err := n.apply(n.byHash(hash), room{spec.PutSize() + aof.RecordOverhead + recordRoom, aof.Ordinary}, m,
+		func(s *store.Shard, now int64, fx *store.Effects) { refused = s.Add(now, spec, fx) })
+	return spec.ID, cmp.Or(err, refused)
 }
 
 // fetchBatch is how many jobs are delivered, or shown, under one hold of a lock.
@@ -74,8 +114,9 @@ const fetchBatch = 64
 
 // Fetch delivers up to count jobs, one from each queue in turn, until yield
 // returns false or a whole round finds nothing. yield is called under a
-// shard's lock: it must not block, and the job ends with the call.
-func (n *Node) Fetch(queues [][]byte, count int, yield func(*store.Job) bool) (got int, err error) {
+// shard's lock: it must not block, and the job ends with the call. An error
+// ends it early; what was delivered until then is.
+func (n *Node) Fetch(queues [][]byte, count int, m *Mark, yield func(*store.Job) bool) (got int, err error) {
 	each := 1
 	if len(queues) == 1 {
 		each = fetchBatch
@@ -88,12 +129,13 @@ func (n *Node) Fetch(queues [][]byte, count int, yield func(*store.Job) bool) (g
 	for got < count && more {
 		before := got
 		for _, q := range queues {
-			k := 0
-			n.apply(n.byQueue(q), func(s *store.Shard, now int64, _ *store.Effects) {
-				k, err = s.Fetch(now, q, min(each, count-got), deliver)
+			k, want := 0, min(each, count-got)
+			var refused error
+			err = n.apply(n.byQueue(q), forJobs(want), m, func(s *store.Shard, now int64, fx *store.Effects) {
+				k, refused = s.Fetch(now, q, want, fx, deliver)
 			})
 			got += k
-			if err != nil || got >= count || !more || len(queues) == 1 && k < each {
+			if err = cmp.Or(err, refused); err != nil || got >= count || !more || len(queues) == 1 && k < each {
 				return got, err
 			}
 		}
@@ -104,107 +146,77 @@ func (n *Node) Fetch(queues [][]byte, count int, yield func(*store.Job) bool) (g
 	return got, nil
 }
 
-// Ticket is a waiter's place in the FIFOs of its queues.
-type Ticket struct{ places []place }
-
-type place struct {
-	sh *shard
-	t  *store.Ticket
-}
-
-// Block puts w at the end of each queue's FIFO, once a queue. If a job turns
-// up on the way, it is delivered to w, which is woken, and the rest is left.
-// Unblock must be called when the wait is over, however it ended.
-func (n *Node) Block(queues [][]byte, w store.Waiter) (*Ticket, error) {
-	tk := &Ticket{places: make([]place, 0, len(queues))}
-	seen := make(map[string]struct{}, len(queues))
-	for _, q := range queues {
-		if _, dup := seen[string(q)]; dup {
-			continue
-		}
-		seen[string(q)] = struct{}{}
-		sh := n.byQueue(q)
-		var t *store.Ticket
-		var err error
-		n.apply(sh, func(s *store.Shard, now int64, fx *store.Effects) {
-			t, err = s.Block(now, q, w, fx)
-		})
-		if err != nil {
-			if n.Unblock(tk); w.Claim() {
-				return nil, err
-			}
-			break // a job came before the error did
-		}
-		if t == nil {
-			break
-		}
-		tk.places = append(tk.places, place{sh, t})
-	}
-	return tk, nil
-}
-
-// Unblock takes a waiter out of the FIFOs.
-func (n *Node) Unblock(tk *Ticket) {
-	for _, p := range tk.places {
-		n.apply(p.sh, func(s *store.Shard, _ int64, _ *store.Effects) { s.Unblock(p.t) })
-	}
-	tk.places = nil
+// onJob applies a change to the shard of a job.
+func (n *Node) onJob(id *store.ID, m *Mark, what change) error {
+	return n.apply(n.byHash(id.Hash()), forJobs(1), m, what)
 }
 
 // Ack acknowledges a job and reports whether it was known and not yet
-// acknowledged.
-func (n *Node) Ack(id *store.ID) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, _ int64, _ *store.Effects) { ok = s.Ack(id) })
-	return ok
+// acknowledged. Its error, like those of the other methods that name a job, is
+// that of a log without room.
+func (n *Node) Ack(id *store.ID, m *Mark) (ok bool, err error) {
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Ack(now, id, fx) })
+	return ok, err
 }
 
 // Delete removes a job from this node and reports whether it was known.
-func (n *Node) Delete(id *store.ID) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, _ int64, _ *store.Effects) { ok = s.Delete(id) })
-	return ok
+func (n *Node) Delete(id *store.ID, m *Mark) (ok bool, err error) {
+	err = n.onJob(id, m, func(s *store.Shard, _ int64, fx *store.Effects) { ok = s.Delete(id, fx) })
+	return ok, err
 }
 
 // Enqueue queues an active job; see store.Shard.Enqueue.
-func (n *Node) Enqueue(id *store.ID) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Enqueue(now, id, fx) })
-	return ok
+func (n *Node) Enqueue(id *store.ID, m *Mark) (ok bool, err error) {
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Enqueue(now, id, fx) })
+	return ok, err
 }
 
 // Nack queues a job that its consumer failed to do.
-func (n *Node) Nack(id *store.ID) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Nack(now, id, fx) })
-	return ok
+func (n *Node) Nack(id *store.ID, m *Mark) (ok bool, err error) {
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Nack(now, id, fx) })
+	return ok, err
 }
 
 // Dequeue takes a job out of its queue; see store.Shard.Dequeue.
-func (n *Node) Dequeue(id *store.ID) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, _ *store.Effects) { ok = s.Dequeue(now, id) })
-	return ok
+func (n *Node) Dequeue(id *store.ID, m *Mark) (ok bool, err error) {
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Dequeue(now, id, fx) })
+	return ok, err
 }
 
 // Return takes back a delivery that never reached its consumer; see
-// store.Shard.Return.
+// store.Shard.Return. Where the log has no room for that, the job comes back
+// when its lease ends.
 func (n *Node) Return(id *store.ID, lease int64, turn uint8) (ok bool) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Return(now, id, lease, turn, fx) })
+	_ = n.onJob(id, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Return(now, id, lease, turn, fx) })
 	return ok
 }
 
 // Working postpones a job's next delivery; see store.Shard.Working.
-func (n *Node) Working(id *store.ID) (retry uint32, err error) {
-	n.apply(n.byHash(id.Hash()), func(s *store.Shard, now int64, _ *store.Effects) { retry, err = s.Working(now, id) })
-	return retry, err
+func (n *Node) Working(id *store.ID, m *Mark) (retry uint32, err error) {
+	var refused error
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { retry, refused = s.Working(now, id, fx) })
+	return retry, cmp.Or(err, refused)
 }
 
 // SetPause sets the pause of a queue on this node.
-func (n *Node) SetPause(name []byte, p store.Pause) (err error) {
-	n.apply(n.byQueue(name), func(s *store.Shard, now int64, fx *store.Effects) { err = s.SetPause(now, name, p, fx) })
-	return err
+func (n *Node) SetPause(name []byte, p store.Pause, m *Mark) error {
+	var refused error
+	err := n.apply(n.byQueue(name), room{recordRoom + len(name), aof.Urgent}, m,
+		func(s *store.Shard, now int64, fx *store.Effects) { refused = s.SetPause(now, name, p, fx) })
+	return cmp.Or(err, refused)
 }
 
 // Flush drops every job and queue of this node and dismisses the waiters,
-// shard after shard.
-func (n *Node) Flush() {
+// shard after shard, until an error.
+func (n *Node) Flush(m *Mark) error {
 	for i := range n.shards {
-		n.apply(&n.shards[i], func(s *store.Shard, now int64, fx *store.Effects) { s.Flush(now, fx) })
+		low := uint16(i << n.shift)
+		err := n.apply(&n.shards[i], forJobs(1), m, func(s *store.Shard, now int64, fx *store.Effects) {
+			s.Flush(now, low, low+uint16(1<<n.shift-1), fx)
+		})
+		if err != nil {
+			return err
+		}
 	}
+	return nil
 }

@@ -51,8 +51,9 @@ func (n *Node) Relieve() bool {
 // evict takes one batch from each shard and returns how many jobs went.
 func (n *Node) evict() (gone int) {
 	for i := range n.shards {
-		n.apply(&n.shards[i], func(s *store.Shard, _ int64, _ *store.Effects) { gone += s.Evict(evictBatch) })
-		if n.Level() < 2 {
+		err := n.apply(&n.shards[i], forJobs(evictBatch), &Mark{},
+			func(s *store.Shard, _ int64, fx *store.Effects) { gone += s.Evict(evictBatch, fx) })
+		if err != nil || n.Level() < 2 {
 			break
 		}
 	}

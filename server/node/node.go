@@ -28,6 +28,9 @@ type Options struct {
 	KeepSpent bool
 	// Now is the clock, milliseconds since the epoch; default Clock().
 	Now func() int64
+	// OnFail is called once, from any goroutine, when the log has failed: what
+	// was not answered until then never may be. The node must be ended.
+	OnFail func(error)
 	// Rand returns random bits for job ids; default math/rand/v2, which is
 	// seeded by the system and safe for concurrent use.
 	Rand func() uint64
@@ -77,6 +80,15 @@ type Node struct {
 	leaving   atomic.Bool
 
 	timers timers
+
+	onFail  func(error)
+	journal atomic.Pointer[journal] // nil while there is no log
+	logMu   sync.Mutex              // held while the log is switched; before any shard's lock
+	above   uint32                  // segments of a new log are above this one; under logMu
+	last    atomic.Pointer[LogInfo] // of the log that was switched off last
+	auto    reclaimRule
+	sealed  chan struct{} // a segment was sealed, or the keeper is wanted
+	loaded  progress
 }
 
 // shard is a store shard and its lock, apart from its neighbours' cache lines.
@@ -88,12 +100,12 @@ type shard struct {
 	_    [40]byte
 }
 
-// New starts a node; Close ends it.
+// New makes a node without jobs; OpenLog may then be called, and Start must.
 func New(o Options) (*Node, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{now: o.Now, rand: o.Rand, shards: make([]shard, o.Shards)}
+	n := &Node{now: o.Now, rand: o.Rand, onFail: o.OnFail, sealed: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
 	n.SetID(o.ID)
 	n.queues.max.Store(o.MaxQueues)
@@ -103,13 +115,19 @@ func New(o Options) (*Node, error) {
 		n.shards[i].s = store.NewShard(n.now(), store.Limits{Queues: &n.queues})
 		n.shards[i].next.Store(never)
 	}
-	n.timers.start(n)
+	n.timers.init()
 	return n, nil
 }
 
-// Close stops the node's timers and waits for them; again is fine. Jobs stay
-// readable.
-func (n *Node) Close() { n.timers.stop() }
+// Start lets time pass for the jobs; Close ends it.
+func (n *Node) Start() { n.timers.start(n) }
+
+// Close stops the node's timers and ends the log cleanly; again is fine. Jobs
+// stay readable. An error says that the end of the log may not be on disk.
+func (n *Node) Close() error {
+	n.timers.stop()
+	return n.closeLog()
+}
 
 // name is the node's id.
 type name struct {

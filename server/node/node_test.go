@@ -23,7 +23,8 @@ func newNode(t *testing.T, o Options) *Node {
 	o.ID = testID
 	n, err := New(o)
 	require.NoError(t, err)
-	t.Cleanup(n.Close)
+	n.Start()
+	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	return n
 }
 
@@ -33,7 +34,7 @@ func spec(queue, body string) *store.Spec {
 
 func add(t *testing.T, n *Node, s *store.Spec) store.ID {
 	t.Helper()
-	id, err := n.Add(s)
+	id, err := n.Add(s, &Mark{})
 	require.NoError(t, err)
 	return id
 }
@@ -44,7 +45,7 @@ func fetch(t *testing.T, n *Node, count int, queues ...string) (bodies []string)
 	for i, q := range queues {
 		names[i] = []byte(q)
 	}
-	_, err := n.Fetch(names, count, func(j *store.Job) bool {
+	_, err := n.Fetch(names, count, &Mark{}, func(j *store.Job) bool {
 		bodies = append(bodies, string(j.Body))
 		return true
 	})
@@ -63,6 +64,7 @@ func newWaiter() *waiter { return &waiter{wake: make(chan struct{}, 1)} }
 
 func (w *waiter) Claim() bool          { return w.claim.CompareAndSwap(false, true) }
 func (w *waiter) Deliver(j *store.Job) { w.body = string(j.Body) }
+func (w *waiter) Await(Mark)           {}
 func (w *waiter) Wake()                { w.wake <- struct{}{} }
 
 func TestOptions(t *testing.T) {
@@ -144,7 +146,7 @@ func TestQueuesOfANodeWithoutJobsDie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, Options{})
 		synctest.Wait()
-		require.NoError(t, n.SetPause([]byte("p"), store.PauseIn))
+		require.NoError(t, n.SetPause([]byte("p"), store.PauseIn, &Mark{}))
 		fetch(t, n, 1, "q")
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
@@ -163,7 +165,7 @@ func TestBlockThatFailsLosesNoJob(t *testing.T) {
 		wg.Go(func() {
 			s := spec("a", "once")
 			s.Retry = 0
-			_, err := n.Add(s)
+			_, err := n.Add(s, &Mark{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -217,7 +219,7 @@ func TestMemoryLevels(t *testing.T) {
 	require.Len(t, fetch(t, n, 300, "once"), 300)
 	var short *replication.Shortage
 	for {
-		if _, err := n.Add(spec("q", strings.Repeat("x", 1000))); err != nil {
+		if _, err := n.Add(spec("q", strings.Repeat("x", 1000)), &Mark{}); err != nil {
 			require.ErrorAs(t, err, &short)
 			require.Equal(t, "I'm out of memory", short.Reason)
 			break
@@ -244,11 +246,11 @@ func TestLeaving(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, Options{})
 	n.SetLeaving(true)
-	_, err := n.Add(spec("q", "x"))
+	_, err := n.Add(spec("q", "x"), &Mark{})
 	require.ErrorContains(t, err, "I'm leaving the cluster")
 	s := spec("q", "x")
 	s.Repl = 2
-	_, err = n.Add(s)
+	_, err = n.Add(s, &Mark{})
 	require.EqualError(t, err, "Not enough reachable nodes for the requested replication level")
 }
 
@@ -342,7 +344,7 @@ func TestConcurrentHandOff(t *testing.T) {
 	for p := range 4 {
 		wg.Go(func() {
 			for i := range jobs / 4 {
-				if _, err := n.Add(spec(string(queues[i%3]), fmt.Sprint(p, "-", i))); err != nil {
+				if _, err := n.Add(spec(string(queues[i%3]), fmt.Sprint(p, "-", i)), &Mark{}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -354,6 +356,6 @@ func TestConcurrentHandOff(t *testing.T) {
 		require.Equal(t, store.Active, j.State)
 		return true
 	})
-	n.Flush()
+	require.NoError(t, n.Flush(&Mark{}))
 	require.Zero(t, n.Used())
 }

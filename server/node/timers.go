@@ -16,6 +16,7 @@ const (
 	idleLimit   = 300_000                // milliseconds until an idle queue dies,
 	idleLimitLo = 10_000                 // at memory level 1,
 	idleLimitHi = 2_000                  // and at level 2
+	retryEvery  = 100                    // milliseconds between tries while the log has no room
 )
 
 // timers runs what is due: one goroutine a node, asleep until the earliest
@@ -28,12 +29,13 @@ type timers struct {
 	done  sync.WaitGroup
 }
 
-func (t *timers) start(n *Node) {
+func (t *timers) init() {
 	t.alarm.Store(never)
 	t.kick = make(chan struct{}, 1)
 	t.quit = make(chan struct{})
-	t.done.Go(func() { t.run(n) })
 }
+
+func (t *timers) start(n *Node) { t.done.Go(func() { t.run(n) }) }
 
 func (t *timers) stop() {
 	t.once.Do(func() { close(t.quit) })
@@ -85,7 +87,9 @@ func (t *timers) arm(n *Node, now int64) time.Duration {
 			t.alarm.Store(first)
 			return time.Duration(min(first-now, math.MaxInt32)) * time.Millisecond
 		}
-		n.tick(now)
+		if !n.tick(now) {
+			return retryEvery * time.Millisecond
+		}
 		now = n.now()
 	}
 }
@@ -99,21 +103,27 @@ func (n *Node) earliest() int64 {
 	return first
 }
 
-// tick fires the timers that are due at now.
-func (n *Node) tick(now int64) {
+// tick fires the timers that are due at now. It reports false when the log has
+// no room for what they do.
+func (n *Node) tick(now int64) bool {
 	for i := range n.shards {
 		for more := n.shards[i].next.Load() <= now; more; {
-			n.apply(&n.shards[i], func(s *store.Shard, now int64, fx *store.Effects) {
+			err := n.apply(&n.shards[i], forJobs(tickBudget), &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
 				more = s.Tick(now, tickBudget, fx)
 			})
+			if err != nil {
+				return false
+			}
 		}
 	}
+	return true
 }
 
 // sweep drops queues that were idle for long, sooner when memory is short.
 func (n *Node) sweep() {
 	limit := [...]int64{idleLimit, idleLimitLo, idleLimitHi}[n.Level()]
 	for i := range n.shards {
-		n.apply(&n.shards[i], func(s *store.Shard, now int64, _ *store.Effects) { s.Sweep(now, limit, sweepBatch) })
+		_ = n.apply(&n.shards[i], room{}, &Mark{},
+			func(s *store.Shard, now int64, _ *store.Effects) { s.Sweep(now, limit, sweepBatch) })
 	}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"github.com/disqo/disqo/aof"
 	"github.com/disqo/disqo/replication"
 	"github.com/disqo/disqo/store"
 )
@@ -14,8 +15,10 @@ type (
 	State     = store.State
 	Pause     = store.Pause
 	QueueStat = store.QueueStat
-	Waiter    = store.Waiter
 	Shortage  = replication.Shortage
+	FullError = aof.FullError
+	FS        = aof.FS
+	Policy    = aof.Policy
 )
 
 // The directions in which a queue can be paused.
@@ -33,10 +36,14 @@ var (
 	ErrFull          = store.ErrFull
 	ErrNoJob         = store.ErrNoJob
 	ErrTooLate       = store.ErrTooLate
+	ErrLogBusy       = aof.ErrBusy
 )
 
 // ParseID reads the text form of a job id; see store.ParseID.
 func ParseID(text []byte) (id ID, ok bool, err error) { return store.ParseID(text) }
+
+// ParsePolicy returns the policy of that name: always, everysec or no.
+func ParsePolicy(name string) (Policy, bool) { return aof.ParsePolicy(name) }
 
 // ParseState returns the state of that name.
 func ParseState(name string) (State, bool) { return store.ParseState(name) }

@@ -68,8 +68,26 @@ var listening = regexp.MustCompile(`addresses=\[?\[?([0-9.]+:\d+)`)
 // serves. It is killed when the test ends, if it still runs.
 func Exec(t testing.TB, directives ...string) *Process {
 	t.Helper()
-	p := &Process{Dir: t.TempDir(), exit: make(chan error, 1)}
-	args := append([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", p.Dir}, directives...)
+	return ExecIn(t, t.TempDir(), directives...)
+}
+
+// ExecIn is Exec in a directory that may have seen another broker.
+func ExecIn(t testing.TB, dir string, directives ...string) *Process {
+	t.Helper()
+	p := Launch(t, dir, directives...)
+	require.NotEmpty(t, p.Addr, "the server did not start: %s", p.Log())
+	return p
+}
+
+// Launch is ExecIn for a broker that may refuse to start: then Addr is empty.
+func Launch(t testing.TB, dir string, directives ...string) *Process {
+	t.Helper()
+	return launch(t, dir, append(base(dir), directives...)...)
+}
+
+func launch(t testing.TB, dir string, args ...string) *Process {
+	t.Helper()
+	p := &Process{Dir: dir, exit: make(chan error, 1)}
 	p.Cmd = exec.Command(Binary(t), args...)
 	stderr, err := p.Cmd.StderrPipe()
 	require.NoError(t, err)
@@ -87,7 +105,6 @@ func Exec(t testing.TB, directives ...string) *Process {
 	case p.Addr = <-ready:
 	case <-time.After(patience):
 	}
-	require.NotEmpty(t, p.Addr, "the server did not start: %s", p.Log())
 	return p
 }
 
@@ -136,6 +153,13 @@ func (p *Process) Terminate(t testing.TB) int {
 	return p.ExitCode(t)
 }
 
+// Kill sends SIGKILL and waits for the end.
+func (p *Process) Kill(t testing.TB) {
+	t.Helper()
+	require.NoError(t, p.Cmd.Process.Kill())
+	_ = p.wait(t)
+}
+
 // ExitCode waits for the process to end and returns its exit code.
 func (p *Process) ExitCode(t testing.TB) int {
 	t.Helper()
@@ -161,3 +185,13 @@ func (p *Process) Dial(t testing.TB) *Client {
 	t.Helper()
 	return Dial(t, p.Addr)
 }
+
+// ExecFile starts a broker with a configuration file, in dir.
+func ExecFile(t testing.TB, file, dir string) *Process {
+	t.Helper()
+	p := launch(t, dir, append([]string{file}, base(dir)...)...)
+	require.NotEmpty(t, p.Addr, "the server did not start: %s", p.Log())
+	return p
+}
+
+func base(dir string) []string { return []string{"--bind", "127.0.0.1", "--port", "0", "--dir", dir} }

@@ -1,0 +1,270 @@
+package node
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/store"
+)
+
+// keeper is the goroutine that keeps a log small: it drops the oldest segments
+// when nothing in them lives, and writes anew what lives in old segments that
+// are mostly garbage, so that they can go too.
+type keeper struct {
+	n    *Node
+	j    *journal
+	kick chan struct{}
+	quit chan struct{}
+	once sync.Once // closes quit
+	wg   sync.WaitGroup
+
+	mu        sync.Mutex
+	whole     bool        // all that lives is in the log
+	wanted    func(error) // a rewrite was asked for; told when it ended
+	rewriting bool        // or about to
+	begun     time.Time
+	took      time.Duration
+	failed    bool
+	base      int64 // bytes that lived when the last rewrite ended
+}
+
+const (
+	keepEvery   = time.Second // look at the log even if nobody kicks
+	rewriteRoom = 64 << 10    // bytes journalled under one hold of a lock,
+	rewriteStep = 2048        // and positions visited
+	oldestPart  = 8           // of the sealed segments, an eighth is rewritten at a time
+)
+
+// errStopped ends a rewrite because the log was switched off.
+var errStopped = errors.New("node: the log was switched off")
+
+func (k *keeper) init(n *Node, j *journal, whole bool) {
+	k.n, k.j, k.whole, k.took = n, j, whole, -1
+	k.kick, k.quit = n.sealed, make(chan struct{})
+}
+
+// start runs the keeper. done, if not nil, is told when the log is whole.
+func (k *keeper) start(done func(error)) {
+	k.wg.Go(func() {
+		if !k.whole {
+			err := k.image()
+			done(err)
+			if err != nil {
+				return
+			}
+		}
+		k.run()
+	})
+}
+
+func (k *keeper) stop() {
+	k.once.Do(func() { close(k.quit) })
+	k.wg.Wait()
+	if wanted := k.takeWanted(); wanted != nil {
+		wanted(errStopped)
+	}
+}
+
+// poke makes the keeper of the log look at it. It does not block.
+func (n *Node) poke() {
+	select {
+	case n.sealed <- struct{}{}:
+	default:
+	}
+}
+
+func (k *keeper) stopped() bool {
+	select {
+	case <-k.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// request asks for a rewrite of all sealed segments.
+func (k *keeper) request(done func(error)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.rewriting || k.wanted != nil || !k.whole {
+		return ErrRewriting
+	}
+	k.wanted = done
+	k.n.poke()
+	return nil
+}
+
+func (k *keeper) takeWanted() func(error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	wanted := k.wanted
+	k.wanted = nil
+	k.rewriting = wanted != nil // goes on until rewriteAll ends it
+	return wanted
+}
+
+func (k *keeper) run() {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.quit:
+			return
+		case <-k.kick:
+		case <-tick.C:
+		}
+		if wanted := k.takeWanted(); wanted != nil {
+			wanted(k.rewriteAll())
+		}
+		for k.reclaim() {
+		}
+	}
+}
+
+// image writes all that lives, for the first time.
+func (k *keeper) image() error {
+	return k.job(func() error {
+		err := k.rewrite(k.j.since)
+		if err == nil {
+			err = k.j.log.Image()
+		}
+		if err == nil {
+			k.mu.Lock()
+			k.whole = true
+			k.mu.Unlock()
+		}
+		return err
+	})
+}
+
+// rewriteAll makes every segment but the head needless and drops them.
+func (k *keeper) rewriteAll() error {
+	return k.job(func() error {
+		var full *aof.FullError
+		if err := k.j.log.Rotate(); err != nil && !errors.As(err, &full) {
+			return err
+		}
+		return k.rewriteBelow(k.j.log.Head())
+	})
+}
+
+// job does something that INFO tells as a rewrite.
+func (k *keeper) job(do func() error) error {
+	k.mu.Lock()
+	k.rewriting, k.begun = true, time.Now()
+	k.mu.Unlock()
+	err := do()
+	live, _ := k.n.live(0)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rewriting, k.failed, k.base = false, err != nil, live
+	k.took = time.Since(k.begun)
+	return err
+}
+
+// reclaim does the next best thing to make the log smaller, and reports
+// whether there may be more to do.
+func (k *keeper) reclaim() bool {
+	sealed := k.j.log.Sealed()
+	if len(sealed) == 0 || k.stopped() {
+		return false
+	}
+	live, oldest := k.n.live(k.j.log.Head())
+	if oldest > sealed[0].Number {
+		return k.j.log.Drop(oldest) == nil
+	}
+	sizes := k.j.log.Sizes()
+	garbage := sizes.Sealed + sizes.HeadUsed - live
+	percent := k.n.auto.percent.Load()
+	switch {
+	case k.j.log.Full() != nil && garbage > sizes.Head:
+		// Whatever the thresholds say: there is space to be had, and none to spare.
+	case percent == 0 || sizes.Disk < k.n.auto.minSize.Load() || garbage <= live/100*percent:
+		return false
+	}
+	last := sealed[(len(sealed)-1)/oldestPart]
+	return k.job(func() error { return k.rewriteBelow(last.Number + 1) }) == nil
+}
+
+// rewriteBelow makes the segments before below needless and drops them.
+func (k *keeper) rewriteBelow(below uint32) error {
+	err := k.rewrite(below)
+	if err == nil {
+		_, oldest := k.n.live(k.j.log.Head())
+		err = k.j.log.Drop(oldest)
+	}
+	return err
+}
+
+// rewrite journals anew all that lives and is not in segment below or later.
+func (k *keeper) rewrite(below uint32) error {
+	for i := range k.n.shards {
+		if err := k.rewriteShard(&k.n.shards[i], below); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *keeper) rewriteShard(sh *shard, below uint32) error {
+	bytes := rewriteRoom
+	for pos := int64(0); pos >= 0; {
+		if k.stopped() {
+			return errStopped
+		}
+		need := 0
+		frames := bytes/store.MinPutSize*aof.RecordOverhead + aof.RecordOverhead
+		err := k.n.apply(sh, room{bytes + frames, aof.Reclaim}, &Mark{}, func(s *store.Shard, _ int64, fx *store.Effects) {
+			pos, need = s.Rewrite(pos, rewriteStep, below, bytes, fx)
+		})
+		if err := k.wait(err); err != nil {
+			return err
+		}
+		bytes = max(rewriteRoom, need)
+	}
+	return nil
+}
+
+// wait passes an error on, but for a lack of room: that is waited out.
+func (k *keeper) wait(err error) error {
+	var full *aof.FullError
+	if err == nil || !errors.As(err, &full) && !errors.Is(err, aof.ErrBusy) {
+		return err
+	}
+	select {
+	case <-k.quit:
+		return errStopped
+	case <-time.After(keepEvery):
+		return nil
+	}
+}
+
+func (k *keeper) info() LogInfo {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	info := LogInfo{
+		State: "on", Rewriting: k.rewriting || k.wanted != nil, RewriteBegun: k.begun,
+		LastRewrite: k.took, LastFailed: k.failed, Live: k.base,
+	}
+	if !k.whole {
+		info.State = "wait-rewrite"
+	}
+	return info
+}
+
+// live returns the bytes of the records that are needed, and the oldest segment
+// that holds one; head if there is none.
+func (n *Node) live(head uint32) (bytes int64, oldest uint32) {
+	oldest = head
+	for i := range n.shards {
+		n.shards[i].read(func(s *store.Shard) {
+			s.Live(func(segment uint32, b int64) {
+				bytes += b
+				oldest = min(oldest, segment)
+			})
+		})
+	}
+	return bytes, oldest
+}

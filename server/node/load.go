@@ -1,0 +1,216 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/store"
+)
+
+// Loaded is what became of a log that was read.
+type Loaded struct {
+	store.Settled
+	Report *aof.Report
+}
+
+// progress counts the bytes of a log that is being read.
+type progress struct{ done, total atomic.Int64 }
+
+// LoadProgress returns how many bytes of the log were read, of how many.
+func (n *Node) LoadProgress() (done, total int64) { return n.loaded.done.Load(), n.loaded.total.Load() }
+
+// OpenLog reads a log into an empty node that was not started yet, and goes on
+// with it, or ends when ctx does. Errors are those of aof.Open and of records that no node can have
+// written; the node must be closed then.
+func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
+	n.logMu.Lock()
+	defer n.logMu.Unlock()
+	most := n.queues.max.Swap(math.MaxInt64) // what was accepted once is not refused now
+	defer n.queues.max.Store(most)
+	l := newLoader(ctx, n)
+	log, report, err := aof.Open(n.aofOptions(&o), l.visit)
+	if err = l.finish(err); err != nil {
+		if log != nil {
+			log.Abandon()
+		}
+		return nil, err
+	}
+	if o.ReadOnce {
+		log.Abandon()
+	} else {
+		n.attach(log, 1, true)
+	}
+	loaded := &Loaded{Report: report}
+	if err := n.settle(store.Trust{Complete: report.Clean || report.Always, QueueAll: o.QueueAll}, &loaded.Settled); err != nil {
+		return nil, err
+	}
+	if j := n.journal.Load(); j != nil {
+		j.keep.base, _ = n.live(0)
+		j.keep.start(nil)
+		return loaded, log.Commit(log.End())
+	}
+	return loaded, nil
+}
+
+// Pieces of a log go to the workers when a shard has gathered pieceBytes; each
+// worker has a few waiting.
+const (
+	pieceBytes = 128 << 10
+	pieceQueue = 4
+)
+
+// piece is records of one shard, in order: segment 4 | length 4 | record ...
+type piece struct {
+	sh   *shard
+	data []byte
+}
+
+// loader spreads the records of a log over workers, each of which has some
+// shards to itself.
+type loader struct {
+	ctx    context.Context
+	n      *Node
+	gather [][]byte // by shard
+	queues []chan piece
+	wg     sync.WaitGroup
+	spare  sync.Pool
+	err    atomic.Pointer[error] // the first of a worker
+}
+
+func newLoader(ctx context.Context, n *Node) *loader {
+	l := &loader{ctx: ctx, n: n, gather: make([][]byte, len(n.shards)), queues: make([]chan piece, runtime.GOMAXPROCS(0))}
+	for i := range l.queues {
+		l.queues[i] = make(chan piece, pieceQueue)
+		l.wg.Go(func() { l.work(l.queues[i]) })
+	}
+	return l
+}
+
+// visit takes a batch of the log.
+func (l *loader) visit(b *aof.Batch) (err error) {
+	l.n.loaded.done.Store(b.Done)
+	l.n.loaded.total.Store(b.Total)
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	b.Records(func(rec []byte) bool {
+		err = l.record(b.Segment, rec)
+		return err == nil
+	})
+	if failed := l.err.Load(); err == nil && failed != nil {
+		err = *failed
+	}
+	return err
+}
+
+// record hands a record to its shard, or to all it concerns.
+func (l *loader) record(segment uint32, rec []byte) error {
+	low, high, err := store.RecordHash(rec)
+	if err != nil {
+		return fmt.Errorf("segment %d: %w", segment, err)
+	}
+	for i := int(low >> l.n.shift); i <= int(high>>l.n.shift); i++ {
+		b := l.gather[i]
+		if b == nil {
+			b, _ = l.spare.Get().([]byte)
+		}
+		b = binary.LittleEndian.AppendUint32(b, segment)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(rec)))
+		if l.gather[i] = append(b, rec...); len(l.gather[i]) >= pieceBytes {
+			l.send(i)
+		}
+	}
+	return nil
+}
+
+func (l *loader) send(i int) {
+	if len(l.gather[i]) > 0 {
+		l.queues[i%len(l.queues)] <- piece{&l.n.shards[i], l.gather[i]}
+		l.gather[i] = nil
+	}
+}
+
+// finish ends the reading with what it came to and waits for the workers.
+func (l *loader) finish(err error) error {
+	for i := range l.gather {
+		l.send(i)
+	}
+	for _, q := range l.queues {
+		close(q)
+	}
+	l.wg.Wait()
+	if failed := l.err.Load(); err == nil && failed != nil {
+		err = *failed
+	}
+	return err
+}
+
+func (l *loader) work(pieces <-chan piece) {
+	for p := range pieces {
+		if l.err.Load() != nil {
+			continue
+		}
+		var err error
+		_ = l.n.apply(p.sh, room{}, &Mark{}, func(s *store.Shard, _ int64, _ *store.Effects) { err = replay(s, p.data) })
+		if err != nil {
+			l.err.CompareAndSwap(nil, &err)
+		}
+		if cap(p.data) <= 2*pieceBytes {
+			l.spare.Put(p.data[:0]) //nolint:staticcheck // a slice header a piece is nothing
+		}
+	}
+}
+
+// replay does what a piece says.
+func replay(s *store.Shard, data []byte) error {
+	le := binary.LittleEndian
+	for len(data) > 0 {
+		segment, n := le.Uint32(data), le.Uint32(data[4:])
+		if err := s.Replay(data[8:8+n], segment); err != nil {
+			return fmt.Errorf("segment %d: %w", segment, err)
+		}
+		data = data[8+n:]
+	}
+	return nil
+}
+
+// settleStep is how many positions are settled under one hold of a lock.
+const settleStep = 1024
+
+// settle makes the shards ready for use after a log was read, all at once.
+func (n *Node) settle(trust store.Trust, sum *store.Settled) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	next := atomic.Int64{}
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(n.shards)); i = next.Add(1) - 1 {
+				var part store.Settled
+				err := n.settleShard(&n.shards[i], trust, &part)
+				mu.Lock()
+				failed = cmp.Or(failed, err)
+				sum.Add(part)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+func (n *Node) settleShard(sh *shard, trust store.Trust, part *store.Settled) (err error) {
+	for pos := int64(0); pos >= 0 && err == nil; {
+		err = n.apply(sh, forJobs(settleStep), &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
+			pos = s.Settle(now, pos, settleStep, trust, fx, part)
+		})
+	}
+	return err
+}

@@ -1,0 +1,273 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/node"
+)
+
+// LogFailure ends a server whose append-only file cannot be written or synced.
+// What clients were not told by then may be on disk or not.
+type LogFailure struct{ Err error }
+
+func (e *LogFailure) Error() string {
+	return fmt.Sprintf("the append-only file failed, and nothing can be promised any more: %v", e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *LogFailure) Unwrap() error { return e.Err }
+
+// logFailed is told by the node that its log has failed.
+func (s *Server) logFailed(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// logOptions say where and how jobs are kept on disk.
+func (s *Server) logOptions(cfg *config.Config) node.LogOptions {
+	policy, _ := node.ParsePolicy(cfg.AppendFsync)
+	return node.LogOptions{
+		FS: s.logFS, Dir: cfg.AOFDir(), Policy: policy, SegmentSize: cfg.AOFSegmentSize,
+		RefuseTorn: !cfg.AOFLoadTruncated, QueueAll: cfg.AOFEnqueueJobsOnce, ReadOnce: !cfg.AppendOnly,
+	}
+}
+
+// load reads the append-only file, if there is to be one. Meanwhile clients are
+// answered -LOADING.
+func (s *Server) load(ctx context.Context) error {
+	cfg := s.cfg.Get()
+	if !cfg.AppendOnly && !cfg.AOFEnqueueJobsOnce {
+		return nil
+	}
+	if _, err := os.Stat(cfg.AOFDir()); cfg.AOFEnqueueJobsOnce && err != nil {
+		return fmt.Errorf("aof-enqueue-jobs-once is set, but there is no append-only file to load: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.helpers.Go(func() { s.reportLoading(ctx, cancel) })
+	start := time.Now()
+	loaded, err := s.node.OpenLog(ctx, s.logOptions(cfg))
+	if errors.Is(err, context.Canceled) {
+		s.log.Info("told to stop while the append-only file was loaded")
+		s.Shutdown()
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("loading the append-only file in %s: %w", cfg.AOFDir(), err)
+	}
+	s.reportLoaded(loaded, cfg, time.Since(start))
+	if cfg.AOFEnqueueJobsOnce {
+		return s.enqueuedOnce()
+	}
+	return nil
+}
+
+// enqueuedOnce takes back aof-enqueue-jobs-once, in the file too.
+func (s *Server) enqueuedOnce() error {
+	if err := s.cfg.Update("aof-enqueue-jobs-once", "no"); err != nil {
+		return err
+	}
+	if err := s.cfg.Rewrite(); err != nil && !errors.Is(err, config.ErrNoFile) {
+		return fmt.Errorf("taking aof-enqueue-jobs-once out of the configuration file: %w", err)
+	}
+	return nil
+}
+
+// loadReportEvery is how often the progress of loading is logged.
+const loadReportEvery = time.Second
+
+// reportLoading logs the progress of loading until ctx ends, and ends it when
+// the server is told to stop.
+func (s *Server) reportLoading(ctx context.Context, cancel func()) {
+	defer cancel()
+	tick := time.NewTicker(loadReportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			done, total := s.node.LoadProgress()
+			s.log.Info("loading the append-only file", "bytes", done, "of", total, "percent", percent(done, total))
+		}
+	}
+}
+
+func percent(done, total int64) int64 {
+	if total <= 0 {
+		return 0
+	}
+	return done * 100 / total
+}
+
+func (s *Server) reportLoaded(l *node.Loaded, cfg *config.Config, took time.Duration) {
+	s.log.Info("the append-only file was loaded", "dir", cfg.AOFDir(), "jobs", l.Jobs, "queued", l.Queued,
+		"expired", l.Expired, "records", l.Report.Records, "bytes", l.Report.Bytes, "clean", l.Report.Clean, "took", took)
+	if torn := l.Report.Torn; torn != nil {
+		s.log.Warn("the end of the append-only file was torn and is cut: it was never known to be on disk",
+			"file", torn.File, "offset", torn.Offset, "bytes", torn.Bytes, "records", torn.Records, "why", torn.Why)
+	}
+	if l.Doubtful > 0 {
+		s.log.Warn("at-most-once jobs may have been delivered before the node stopped, and are not queued again", "jobs", l.Doubtful)
+	}
+}
+
+// switchLog turns the append-only file on or off, as CONFIG SET appendonly says.
+func (s *Server) switchLog(cfg *config.Config) error {
+	if !cfg.AppendOnly {
+		if err := s.node.StopLog(); err != nil && !errors.Is(err, node.ErrLogOff) {
+			return err
+		}
+		s.log.Info("the append-only file is off and removed")
+		return nil
+	}
+	return s.node.StartLog(s.logOptions(cfg), func(err error) {
+		if err != nil {
+			s.log.Warn("the append-only file was not completed", "error", err)
+			return
+		}
+		s.log.Info("the append-only file is on: all jobs are on disk", "dir", cfg.AOFDir())
+	})
+}
+
+// BGREWRITEAOF
+func cmdBgRewriteAOF(s *session, _ [][]byte) {
+	err := s.srv.rewrite(func(err error) {
+		if err != nil {
+			s.srv.log.Warn("rewriting the append-only file failed", "error", err)
+			return
+		}
+		s.srv.log.Info("the append-only file was rewritten")
+	})
+	switch {
+	case err == nil:
+		s.reply.Status("Background append only file rewriting started")
+	case errors.Is(err, node.ErrRewriting), errors.Is(err, node.ErrLogOn):
+		s.reply.Error("ERR Background append only file rewriting already in progress")
+	default:
+		s.fail(err)
+	}
+}
+
+// rewrite makes the append-only file as small as it can be. Without one, it
+// writes one that holds the jobs as they are, once. done is told from another
+// goroutine how it went.
+func (s *Server) rewrite(done func(error)) error {
+	err := s.node.Rewrite(done)
+	if !errors.Is(err, node.ErrLogOff) {
+		return err
+	}
+	ended := make(chan error, 1)
+	if err := s.node.StartLog(s.logOptions(s.cfg.Get()), func(err error) { ended <- err }); err != nil {
+		return err
+	}
+	s.picture.Store(true)
+	s.helpers.Go(func() {
+		err := <-ended
+		if err == nil {
+			err = s.node.LeaveLog()
+		}
+		s.picture.Store(false)
+		done(err)
+	})
+	return nil
+}
+
+// rewriteLast does rewrite and waits for it, before the server stops: what is
+// done until then is in the file too. The log, if it was off, stays on.
+func (s *Server) rewriteLast() error {
+	ended := make(chan error, 1)
+	done := func(err error) { ended <- err }
+	err := s.node.Rewrite(done)
+	if errors.Is(err, node.ErrLogOff) {
+		err = s.node.StartLog(s.logOptions(s.cfg.Get()), done)
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-s.quit:
+		return nil // somebody else stops the server
+	}
+}
+
+func infoPersistence(s *Server, p func(string, any)) {
+	now := time.Now()
+	log := s.node.LogInfo()
+	if s.picture.Load() {
+		log.State = "off"
+	}
+	loading := s.loading.Load()
+	p("loading", bit(loading))
+	p("aof_enabled", bit(log.State != "off"))
+	p("aof_state", log.State)
+	p("aof_rewrite_in_progress", bit(log.Rewriting))
+	p("aof_rewrite_scheduled", 0)
+	p("aof_last_rewrite_time_sec", seconds(log.LastRewrite, log.LastRewrite >= 0))
+	p("aof_current_rewrite_time_sec", seconds(now.Sub(log.RewriteBegun), log.Rewriting))
+	p("aof_last_bgrewrite_status", status(!log.LastFailed))
+	p("aof_last_write_status", status(log.Full == nil && log.Err == nil))
+	if log.State != "off" {
+		infoLog(&log, p)
+	}
+	if loading {
+		s.infoLoading(now, p)
+	}
+}
+
+func infoLog(log *node.LogInfo, p func(string, any)) {
+	p("aof_current_size", log.Sizes.Used)
+	p("aof_base_size", log.Live)
+	p("aof_pending_rewrite", 0)
+	p("aof_buffer_length", log.Sizes.Buffered)
+	p("aof_rewrite_buffer_length", 0)
+	p("aof_pending_bio_fsync", 0)
+	p("aof_delayed_fsync", log.Sizes.Slow)
+	p("aof_disk_size", log.Sizes.Disk)
+	p("aof_segments", log.Sizes.Files)
+	p("aof_batches", log.Sizes.Batches)
+	p("aof_syncs", log.Sizes.Syncs)
+	p("aof_last_sync_usec", log.Sizes.SyncLast.Microseconds())
+	if log.Full != nil {
+		p("aof_last_write_error", log.Full)
+	}
+}
+
+func (s *Server) infoLoading(now time.Time, p func(string, any)) {
+	done, total := s.node.LoadProgress()
+	p("loading_start_time", s.started.Unix())
+	p("loading_total_bytes", total)
+	p("loading_loaded_bytes", done)
+	p("loading_loaded_perc", percent(done, total))
+	eta := int64(1)
+	if done > 0 {
+		eta = int64(now.Sub(s.started).Seconds()) * (total - done) / done
+	}
+	p("loading_eta_seconds", eta)
+}
+
+// seconds returns whole seconds, -1 if there is nothing to tell.
+func seconds(d time.Duration, known bool) int64 {
+	if !known {
+		return -1
+	}
+	return int64(d.Seconds())
+}
+
+func status(fine bool) string {
+	if fine {
+		return "ok"
+	}
+	return "err"
+}

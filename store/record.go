@@ -1,0 +1,84 @@
+package store
+
+import "encoding/binary"
+
+// The kinds of records, as Record has them.
+const (
+	KindPut   = "put"   // all of a job
+	KindState = "state" // what is new about a job
+	KindDel   = "del"   // a job is gone
+	KindQueue = "queue" // the settings of a queue
+	KindFlush = "flush" // jobs and settings are gone
+)
+
+// Record is a record of the log, readable.
+type Record struct {
+	Kind string
+	ID   ID // of a put, state or del
+	// Job is what the record says of the job: everything in a put; State,
+	// NextQueue, Nacks and Extra, with the ID, in a state; nil otherwise.
+	Job        *Job
+	Delivered  bool   // of a put or state: delivered here at least once
+	QueuedOnce bool   // of a put or state: was in its queue before
+	Queue      string // of a put or queue
+	Pause      Pause  // of a queue
+	Low, High  uint16 // of a flush: jobs and queues with a hash16 from Low to High
+}
+
+// ParseRecord reads a record. The body of its job aliases rec. It accepts all
+// that Replay does; errors wrap ErrCorrupt.
+func ParseRecord(rec []byte) (Record, error) {
+	low, high, err := RecordHash(rec)
+	if err != nil {
+		return Record{}, err
+	}
+	switch rec[0] {
+	case recPut:
+		return parsePut(rec)
+	case recState:
+		return parseState(rec)
+	case recDel:
+		return Record{Kind: KindDel, ID: ID(rec[1:delSize])}, nil
+	case recQueue:
+		return parseQueue(rec)
+	}
+	return Record{Kind: KindFlush, Low: low, High: high}, nil
+}
+
+func parsePut(rec []byte) (Record, error) {
+	j, err := DecodeJob(rec[2:])
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{Kind: KindPut, ID: j.ID, Job: j, Queue: j.Queue}
+	r.flags(rec[1])
+	return r, nil
+}
+
+// parseState takes any time: Replay looks at it only if it knows the job.
+func parseState(rec []byte) (Record, error) {
+	le := binary.LittleEndian
+	id := ID(rec[2:26])
+	j := &Job{
+		ID: id, State: State(rec[26]), NextQueue: int64(le.Uint64(rec[27:])),
+		Nacks: le.Uint16(rec[35:]), Extra: le.Uint16(rec[37:]),
+	}
+	if j.State >= numStates {
+		return Record{}, corrupt("state %d", j.State)
+	}
+	r := Record{Kind: KindState, ID: id, Job: j}
+	r.flags(rec[1])
+	return r, nil
+}
+
+func parseQueue(rec []byte) (Record, error) {
+	p := Pause(rec[1])
+	if p > PauseIn|PauseOut {
+		return Record{}, corrupt("pause %d", p)
+	}
+	return Record{Kind: KindQueue, Queue: string(rec[queueHead:]), Pause: p}, nil
+}
+
+func (r *Record) flags(b byte) {
+	r.Delivered, r.QueuedOnce = b&flagDelivered != 0, b&flagQueuedOnce != 0
+}
