@@ -9,6 +9,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/tidwall/redcon"
 )
 
 // conn is a connection that writes prepared bytes and reads replies without
@@ -18,6 +20,7 @@ type conn struct {
 	r       *bufio.Reader
 	out     []byte
 	timeout time.Duration
+	until   time.Time // the deadline that is set
 }
 
 func dial(ctx context.Context, addr string, timeout time.Duration) (*conn, error) {
@@ -31,10 +34,41 @@ func dial(ctx context.Context, addr string, timeout time.Duration) (*conn, error
 
 func (c *conn) close() { _ = c.nc.Close() }
 
-// flush sends what was gathered in out and sets the deadline of its replies.
+// refusal is an error that the broker answered.
+type refusal string
+
+func (r refusal) Error() string { return "bench: the broker says: " + string(r) }
+
+// do sends a command and returns its reply, of the given kind, as text.
+func (c *conn) do(kind byte, args ...string) (string, error) {
+	c.command(args...)
+	if err := c.flush(); err != nil {
+		return "", err
+	}
+	if kind != '$' {
+		b, err := c.expect(kind)
+		return string(b), err
+	}
+	b, err := c.bulk(nil)
+	return string(b), err
+}
+
+// command adds a command to what the next flush sends.
+func (c *conn) command(args ...string) {
+	c.out = redcon.AppendArray(c.out, len(args))
+	for _, a := range args {
+		c.out = redcon.AppendBulkString(c.out, a)
+	}
+}
+
+// flush sends what was gathered in out. Its replies have timeout to arrive, or
+// an eighth less, as setting a deadline costs more than looking at the clock.
 func (c *conn) flush() error {
-	if err := c.nc.SetDeadline(time.Now().Add(c.timeout)); err != nil {
-		return err
+	if now := time.Now(); c.until.Sub(now) < c.timeout-c.timeout/8 {
+		c.until = now.Add(c.timeout)
+		if err := c.nc.SetDeadline(c.until); err != nil {
+			return err
+		}
 	}
 	_, err := c.nc.Write(c.out)
 	c.out = c.out[:0]
@@ -62,7 +96,7 @@ func (c *conn) expect(kind byte) ([]byte, error) {
 	case b[0] == kind:
 		return b[1:], nil
 	case b[0] == '-':
-		return nil, errors.New("bench: the broker says: " + string(b[1:]))
+		return nil, refusal(b[1:])
 	}
 	return nil, fmt.Errorf("bench: expected a reply of kind %c, got %q", kind, b)
 }
@@ -81,6 +115,9 @@ func (c *conn) bulk(dst []byte) ([]byte, error) {
 	n, err := c.length('$')
 	if err != nil {
 		return nil, err
+	}
+	if n < 0 {
+		return nil, errors.New("bench: a null where a text was expected")
 	}
 	if cap(dst) < n+2 {
 		dst = make([]byte, n+2)

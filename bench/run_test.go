@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -53,5 +54,31 @@ func TestOptions(t *testing.T) {
 	for _, o := range []bench.Options{{}, {Addr: "x", Jobs: -1}, {Addr: "x", Size: 7}, {Addr: "x", Depth: 1e9}} {
 		_, err := bench.Run(context.Background(), o, "both")
 		require.ErrorContains(t, err, "bench: ")
+	}
+}
+
+// The generator shares the machine with the broker: it makes no garbage. This
+// test is not parallel, as it counts the allocations of the process.
+func TestRunAllocatesNothing(t *testing.T) {
+	p := servertest.Exec(t)
+	const jobs = 20_000
+	for _, phase := range bench.Phases {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r, err := bench.Run(context.Background(), bench.Options{Addr: p.Addr, Jobs: jobs}, phase)
+		require.NoError(t, err)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.Mallocs-before.Mallocs, uint64(jobs/10), phase)
+		require.Positive(t, r.CPU)
+	}
+}
+
+// Producers that are too fast wait for consumers, however few jobs may be there.
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	for _, backlog := range []int{1, 100} {
+		_, err := bench.Run(context.Background(), bench.Options{Addr: s.Addr, Jobs: 2000, Producers: 8, Consumers: 2, Backlog: backlog}, "both")
+		require.NoError(t, err)
 	}
 }

@@ -1,55 +1,98 @@
-// Command disqo-bench loads a broker and prints jobs a second.
+// Command disqo-bench loads brokers, measures them, and tortures them.
 package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"slices"
-	"strings"
-
-	"github.com/disqo/disqo/bench"
+	"syscall"
 )
 
+const usage = `Usage: disqo-bench [load] [flags]          load a broker that runs, and print jobs a second
+       disqo-bench durable [flags]         start brokers, and measure what a log costs
+       disqo-bench torture kill [flags]    kill a broker again and again, and look for lost jobs
+
+disqo-bench <command> -h lists the flags of a command. The exit code is 0 if all
+is well, 1 if not, and 2 for a wrong command line.
+`
+
+// errUsage is a mistake on the command line that was explained already.
+var errUsage = errors.New("wrong usage")
+
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	// Both end the brokers that were started, too.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	default:
 		fmt.Fprintln(os.Stderr, "disqo-bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	var o bench.Options
-	f := flag.NewFlagSet("disqo-bench", flag.ExitOnError)
-	f.StringVar(&o.Addr, "addr", "127.0.0.1:7711", "the broker")
-	f.IntVar(&o.Producers, "producers", 16, "connections that add jobs")
-	f.IntVar(&o.Consumers, "consumers", 16, "connections that get and acknowledge jobs")
-	f.IntVar(&o.Jobs, "jobs", 100_000, "jobs in each phase")
-	f.IntVar(&o.Size, "size", 128, "bytes of a body")
-	f.IntVar(&o.Depth, "depth", 1, "adds in one write, and jobs in one GETJOB")
-	f.StringVar(&o.Queue, "queue", "bench", "the queue; nobody else should use it")
-	phases := f.String("phases", strings.Join(bench.Phases, ","), "what to do, in order")
-	progress := f.Bool("progress", false, "a line a second on standard error")
-	if err := f.Parse(args); err != nil {
+// run finds the command. Flags alone mean load, whose name may be left out.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	name := "load"
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	}
+	switch {
+	case name == "load":
+		return load(ctx, args, stdout, stderr)
+	case name == "durable":
+		return durable(ctx, args, stdout, stderr)
+	case name == "torture" && len(args) > 0 && args[0] == "kill":
+		return tortureKill(ctx, args[1:], stdout, stderr)
+	case name == "help":
+		_, err := io.WriteString(stdout, usage)
 		return err
 	}
-	if *progress {
-		o.Progress = os.Stderr
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	fmt.Printf("%-10s %10s %10s %14s\n", "phase", "jobs", "seconds", "jobs/second")
-	for phase := range strings.SplitSeq(*phases, ",") {
-		if !slices.Contains(bench.Phases, phase) {
-			return fmt.Errorf("there is no phase %q; the phases are %s", phase, strings.Join(bench.Phases, ", "))
+	fmt.Fprint(stderr, usage)
+	return errUsage
+}
+
+// flags returns an empty set of flags for a command.
+func flags(command, what string, stderr io.Writer) *flag.FlagSet {
+	f := flag.NewFlagSet(command, flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() {
+		fmt.Fprintf(stderr, "Usage: disqo-bench %s [flags]\n\n%s\n\n", command, what)
+		f.PrintDefaults()
+		if command == "load" {
+			fmt.Fprintf(stderr, "\n%s", usage)
 		}
-		r, err := bench.Run(ctx, o, phase)
-		if err != nil {
+	}
+	return f
+}
+
+// parse reads flags; nothing but flags is allowed.
+func parse(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
-		fmt.Printf("%-10s %10d %10.2f %14.0f\n", r.Phase, r.Jobs, r.Took.Seconds(), r.Rate())
+		return errUsage
+	}
+	if f.NArg() > 0 {
+		fmt.Fprintf(f.Output(), "unexpected argument: %q\n", f.Arg(0))
+		f.Usage()
+		return errUsage
 	}
 	return nil
+}
+
+// writeJSON writes a report.
+func writeJSON(w io.Writer, report any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(report)
 }
