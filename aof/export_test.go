@@ -45,6 +45,15 @@ func Heal(b []byte) {
 		} else {
 			off = len(b)
 		}
-		le.PutUint32(h[4:], checksum(h[8:BatchHeader]))
+		le.PutUint32(h[4:], headerSum(h, le.Uint32(b[saltAt:])))
 	}
+}
+
+// ForgedBatch is what a client that does not know the salt can make: an empty
+// batch that claims that everything before synced was durable.
+func ForgedBatch(segment, synced uint32) []byte {
+	b := make([]byte, BatchHeader)
+	h := batchHeader{seq: 1 << 40, segment: segment, first: 1, synced: synced}
+	h.put(b, 0)
+	return b
 }

@@ -20,6 +20,7 @@ const (
 	formatVersion = 1
 	segmentMagic  = "DISQOAOF"
 	batchMagic    = 0xB17C4A0F // its bytes are no text and no zeros
+	saltAt        = 40         // offset of the salt in the header of a segment
 	suffix        = ".aof"
 	lockName      = "lock"
 )
@@ -69,6 +70,7 @@ type segmentHeader struct {
 	previous uint32 // 0 for the first of an epoch
 	epoch    uint64
 	created  int64 // ms
+	salt     uint32
 }
 
 func (h *segmentHeader) encode() []byte {
@@ -79,6 +81,7 @@ func (h *segmentHeader) encode() []byte {
 	le.PutUint32(b[20:], h.previous)
 	le.PutUint64(b[24:], h.epoch)
 	le.PutUint64(b[32:], uint64(h.created))
+	le.PutUint32(b[saltAt:], h.salt)
 	le.PutUint32(b[12:], checksum(b))
 	return b
 }
@@ -98,8 +101,8 @@ func decodeSegment(b []byte) (h segmentHeader, version uint32, why string) {
 	if v := le.Uint32(raw[8:]); v != formatVersion {
 		return h, v, ""
 	}
-	h = segmentHeader{le.Uint32(raw[16:]), le.Uint32(raw[20:]), le.Uint64(raw[24:]), int64(le.Uint64(raw[32:]))}
-	if h.epoch == 0 || h.number == 0 || h.previous >= h.number || !isZero(raw[40:]) {
+	h = segmentHeader{le.Uint32(raw[16:]), le.Uint32(raw[20:]), le.Uint64(raw[24:]), int64(le.Uint64(raw[32:])), le.Uint32(raw[saltAt:])}
+	if h.epoch == 0 || h.number == 0 || h.previous >= h.number || !isZero(raw[saltAt+4:]) {
 		return h, 0, "impossible segment header"
 	}
 	return h, 0, ""
@@ -117,7 +120,7 @@ type batchHeader struct {
 	time    int64 // ms
 }
 
-func (h *batchHeader) put(b []byte) {
+func (h *batchHeader) put(b []byte, salt uint32) {
 	_ = b[BatchHeader-1]
 	le.PutUint32(b, batchMagic)
 	le.PutUint32(b[8:], h.sum)
@@ -128,13 +131,19 @@ func (h *batchHeader) put(b []byte) {
 	le.PutUint32(b[32:], h.synced)
 	le.PutUint32(b[36:], uint32(h.flags))
 	le.PutUint64(b[40:], uint64(h.time))
-	le.PutUint32(b[4:], checksum(b[8:BatchHeader]))
+	le.PutUint32(b[4:], headerSum(b, salt))
+}
+
+// headerSum is the checksum of a batch's header, begun with the salt of its
+// segment: what a client puts into a record cannot pass for a batch.
+func headerSum(b []byte, salt uint32) uint32 {
+	return crc32.Update(salt, castagnoli, b[8:BatchHeader])
 }
 
 // decodeBatch reads the header of a batch at an offset of a segment; ok is
 // false if it cannot be one.
-func decodeBatch(b []byte, segment uint32, offset int64) (h batchHeader, ok bool) {
-	if le.Uint32(b) != batchMagic || le.Uint32(b[4:]) != checksum(b[8:BatchHeader]) {
+func decodeBatch(b []byte, segment, salt uint32, offset int64) (h batchHeader, ok bool) {
+	if le.Uint32(b) != batchMagic || le.Uint32(b[4:]) != headerSum(b, salt) {
 		return h, false
 	}
 	h = batchHeader{

@@ -87,6 +87,7 @@ type segment struct {
 	path   string
 	file   File
 	size   int64
+	salt   uint32 // of the checksums of its batches
 }
 
 // SealedSegment is one that is written no more.

@@ -254,7 +254,7 @@ func (l *Log) last(v *survey, flags Flags) error {
 	if err != nil {
 		return fmt.Errorf("aof: opening %s: %w", path, err)
 	}
-	l.head = &segment{f.number, path, file, f.size}
+	l.head = &segment{f.number, path, file, f.size, f.header.salt}
 	l.seq, l.first, l.off, l.syncedTo = x.last.seq, v.first, x.used, x.used
 	if x.why != "" {
 		err = writeZeros(file, x.used, x.dirt)
@@ -305,9 +305,9 @@ func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aof: opening %s: %w", path, err)
 	}
-	h.created = l.o.Now()
+	h.created, h.salt = l.o.Now(), l.o.Salt()
 	if err := l.prepare(f, h, size); err != nil {
 		return nil, errors.Join(l.unmade(h.number, size, err), f.Close())
 	}
-	return &segment{h.number, path, f, size}, nil
+	return &segment{h.number, path, f, size, h.salt}, nil
 }

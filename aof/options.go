@@ -3,6 +3,7 @@ package aof
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -59,6 +60,9 @@ type Options struct {
 	// Now is the wall time, milliseconds since the epoch, for the headers of
 	// batches and segments. Default: the system's.
 	Now func() int64
+	// Salt returns a number that nobody can guess, for the header of a segment;
+	// default math/rand/v2, which the system seeds.
+	Salt func() uint32
 	// Manual starts no goroutine, for simulators and crash tests: segments are
 	// made inside the calls that need them, and nothing is written or synced
 	// but by Commit, Sync, Tick, Drop, Rotate, Image, Off and Close. Reserve
@@ -96,6 +100,9 @@ func (o *Options) fill() error {
 	}
 	if o.FS == nil {
 		o.FS = OS()
+	}
+	if o.Salt == nil {
+		o.Salt = rand.Uint32
 	}
 	if o.Now == nil {
 		o.Now = func() int64 { return time.Now().UnixMilli() }

@@ -18,7 +18,8 @@ type reader struct {
 	file File
 	name string
 	size int64
-	at   int64 // offset of window
+	salt uint32 // as the header says, be it damaged or not
+	at   int64  // offset of window
 	win  []byte
 }
 
@@ -35,8 +36,15 @@ func (r *reader) open(name string) error {
 		return fmt.Errorf("aof: size of %s: %w", join(r.dir, name), err)
 	}
 	r.file, r.name, r.size = f, name, size
-	r.at, r.win = 0, nil
-	return nil
+	r.at, r.win, r.salt = 0, nil, 0
+	if size < SegmentHeader {
+		return nil
+	}
+	b, err := r.bytes(0, SegmentHeader)
+	if err == nil {
+		r.salt = le.Uint32(b[saltAt:])
+	}
+	return err
 }
 
 func (r *reader) close() {
@@ -113,7 +121,7 @@ func (r *reader) batch(off int64, segment uint32) (h batchHeader, payload []byte
 	if err != nil {
 		return h, nil, "", err
 	}
-	h, ok := decodeBatch(b, segment, off)
+	h, ok := decodeBatch(b, segment, r.salt, off)
 	if !ok {
 		why = "no valid batch header"
 		if isZero(b) {

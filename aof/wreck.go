@@ -45,7 +45,7 @@ func (p *place) admits(seq uint64, off int64) bool {
 
 // examine finds out what is left in a wreck.
 func (v *salvager) examine(w *wreck) error {
-	if err := v.open(w.name); err != nil {
+	if err := v.enter(w); err != nil {
 		return err
 	}
 	x, err := v.extent(w.number, 0, nil)
@@ -60,10 +60,17 @@ func (v *salvager) examine(w *wreck) error {
 	return nil
 }
 
+// enter opens the file of a wreck.
+func (v *salvager) enter(w *wreck) error {
+	err := v.open(w.name)
+	v.salt = w.header.salt
+	return err
+}
+
 // read visits the valid batches of a wreck, of which p is the place before the
 // first, and afterwards behind the last.
 func (v *salvager) read(w *wreck, p *place, visit visitor) error {
-	if err := v.open(w.name); err != nil {
+	if err := v.enter(w); err != nil {
 		return err
 	}
 	dirt, err := v.dirt(min(SegmentHeader, v.size))
@@ -77,20 +84,9 @@ func (v *salvager) read(w *wreck, p *place, visit visitor) error {
 			why = "something follows the end of the segment"
 			break
 		}
-		h, payload, wrong, err := v.batch(off, w.number)
+		h, payload, size, wrong, err := v.try(w, p, off)
 		if err != nil {
 			return err
-		}
-		if h.seq != 0 && !p.admits(h.seq, off) {
-			h, wrong = batchHeader{}, "no batch that can follow the one before"
-		}
-		n, whole := countRecords(payload)
-		if wrong == "" && !whole {
-			wrong = "a record is broken"
-		}
-		size := batchSize(int64(h.length))
-		if h.seq == 0 {
-			size = 8
 		}
 		if wrong != "" {
 			if off == w.end {
@@ -100,7 +96,7 @@ func (v *salvager) read(w *wreck, p *place, visit visitor) error {
 			continue
 		}
 		w.damaged(off, why)
-		w.take(&h, off, n, p)
+		w.take(&h, off, p, payload)
 		if visit != nil {
 			if err := visit(&h, off, payload); err != nil {
 				return err
@@ -112,6 +108,24 @@ func (v *salvager) read(w *wreck, p *place, visit visitor) error {
 	return nil
 }
 
+// try reads what stands at off, if it is a batch that can stand behind p; wrong
+// says why it is none. size is how far on the next one may stand.
+func (v *salvager) try(w *wreck, p *place, off int64) (h batchHeader, payload []byte, size int64, wrong string, err error) {
+	h, payload, wrong, err = v.batch(off, w.number)
+	switch {
+	case err != nil:
+		return h, nil, 0, "", err
+	case h.seq == 0:
+		return h, nil, 8, wrong, nil // batches begin at multiples of 8
+	case !p.admits(h.seq, off):
+		return h, nil, 8, "no batch that can follow the one before", nil
+	}
+	if _, whole := countRecords(payload); wrong == "" && !whole {
+		wrong = "a record is broken"
+	}
+	return h, payload, batchSize(int64(h.length)), wrong, nil
+}
+
 // damaged notes that between the last batch and an offset there is damage, if
 // there is anything.
 func (w *wreck) damaged(off int64, why string) {
@@ -120,8 +134,8 @@ func (w *wreck) damaged(off int64, why string) {
 	}
 }
 
-// take notes a batch of n records.
-func (w *wreck) take(h *batchHeader, off int64, n int, p *place) {
+// take notes a batch.
+func (w *wreck) take(h *batchHeader, off int64, p *place, payload []byte) {
 	if p.seq > 0 || !p.open {
 		w.lost += h.seq - p.seq - 1
 	}
@@ -135,6 +149,7 @@ func (w *wreck) take(h *batchHeader, off int64, n int, p *place) {
 	if h.flags&FlagClose != 0 {
 		w.durable = off
 	}
+	n, _ := countRecords(payload)
 	w.records += n
 	w.last, w.end = *h, off+batchSize(int64(h.length))
 	*p = place{seq: h.seq, off: w.end}
@@ -196,6 +211,11 @@ func (v *salvager) wreck(name string) (*wreck, error) {
 		w.number = h.number
 	}
 	w.header, w.epoch = h, h.epoch
+	if why != "" {
+		if w.header.salt, err = v.resalt(w.number); err != nil {
+			return nil, err
+		}
+	}
 	w.used, err = v.used(SegmentHeader)
 	return w, err
 }

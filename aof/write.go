@@ -115,7 +115,7 @@ func (l *Log) write(batch []byte, payload int, m mark) error {
 	}
 	h.time = l.o.Now()
 	h.sum = checksum(batch[BatchHeader : BatchHeader+payload])
-	h.put(batch)
+	h.put(batch, head.salt)
 	n, err := head.file.WriteAt(batch, off)
 	if err == nil && n != len(batch) && l.o.planted != ignoreShortWrite {
 		err = io.ErrShortWrite

@@ -32,7 +32,7 @@ type keeper struct {
 
 const (
 	keepEvery   = time.Second // look at the log even if nobody kicks
-	rewriteRoom = 64 << 10    // bytes journalled under one hold of a lock,
+	rewriteRoom = 16 << 10    // bytes journalled under one hold of a lock,
 	rewriteStep = 2048        // and positions visited
 	oldestPart  = 8           // of the sealed segments, an eighth is rewritten at a time
 )
@@ -215,8 +215,7 @@ func (k *keeper) rewriteShard(sh *shard, below uint32) error {
 			return errStopped
 		}
 		need := 0
-		frames := bytes/store.MinPutSize*aof.RecordOverhead + aof.RecordOverhead
-		err := k.n.apply(sh, room{bytes + frames, aof.Reclaim}, &Mark{}, func(s *store.Shard, _ int64, fx *store.Effects) {
+		err := k.n.apply(sh, rewriteNeed(bytes), &Mark{}, func(s *store.Shard, _ int64, fx *store.Effects) {
 			pos, need = s.Rewrite(pos, rewriteStep, below, bytes, fx)
 		})
 		if err := k.wait(err); err != nil {
@@ -225,6 +224,11 @@ func (k *keeper) rewriteShard(sh *shard, below uint32) error {
 		bytes = max(rewriteRoom, need)
 	}
 	return nil
+}
+
+// rewriteNeed is the room for records of so many bytes, in ever so many frames.
+func rewriteNeed(bytes int) room {
+	return room{bytes + (bytes/store.MinPutSize+1)*aof.RecordOverhead, aof.Reclaim}
 }
 
 // wait passes an error on, but for a lack of room: that is waited out.

@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/store"
+)
+
+var holdJobs = flag.Int("holds.jobs", 100_000, "jobs of TestRewriteHolds; from 10,000,000 on its bounds are checked")
+
+// Rewriting a log holds no shard for long, however many jobs there are.
+//
+//	go test ./server/node -run RewriteHolds -v -holds.jobs 10000000
+func TestRewriteHolds(t *testing.T) {
+	dir := t.TempDir()
+	n, err := New(Options{ID: testID})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = n.Close() })
+	_, err = n.OpenLog(context.Background(), LogOptions{Dir: dir, Policy: aof.No})
+	require.NoError(t, err)
+	body := make([]byte, 128)
+	for i := range *holdJobs {
+		s := &store.Spec{Queue: fmt.Append(nil, "q", i%1000), Body: body, Retry: 300, TTL: 86400}
+		var m Mark
+		if _, err := n.Add(s, &m); err != nil {
+			require.NoError(t, err)
+		}
+	}
+	j := n.journal.Load()
+	require.NoError(t, j.log.Rotate())
+	below := j.log.Head()
+	var holds []time.Duration
+	for i := range n.shards {
+		for pos := int64(0); pos >= 0; {
+			var began time.Time
+			err := n.apply(&n.shards[i], rewriteNeed(rewriteRoom), &Mark{}, func(s *store.Shard, _ int64, fx *store.Effects) {
+				began = time.Now()
+				pos, _ = s.Rewrite(pos, rewriteStep, below, rewriteRoom, fx)
+			})
+			holds = append(holds, time.Since(began))
+			require.NoError(t, err)
+		}
+	}
+	slices.Sort(holds)
+	p50, p99, most := holds[len(holds)/2], holds[len(holds)*99/100], holds[len(holds)-1]
+	t.Logf("%d jobs: %d holds, p50 %v, p99 %v, longest %v", *holdJobs, len(holds), p50, p99, most)
+	if *holdJobs >= 10_000_000 {
+		require.LessOrEqual(t, p99, 100*time.Microsecond)
+		require.LessOrEqual(t, most, time.Millisecond)
+	}
+	live := map[uint32]int64{}
+	for i := range n.shards {
+		n.shards[i].read(func(s *store.Shard) { s.Live(func(seg uint32, b int64) { live[seg] += b }) })
+	}
+	for seg := range live {
+		require.GreaterOrEqual(t, seg, below, "everything was written anew")
+	}
+}
