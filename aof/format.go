@@ -30,7 +30,7 @@ type Flags uint16
 
 const (
 	FlagImage  Flags = 1 << iota // everything live was appended, up to this batch
-	FlagAlways                   // the policy was always
+	FlagAlways                   // the policy was always, and nothing is missing before
 	FlagSeal                     // the last of its segment: the next one exists
 	FlagClose                    // a clean stop
 	FlagOff                      // the log was switched off: it is empty

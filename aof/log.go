@@ -32,6 +32,7 @@ type Log struct {
 	lock  io.Closer
 
 	policy  atomic.Uint32
+	doubt   atomic.Bool // what was opened may lack something; see Trust
 	headNum atomic.Uint32
 
 	out     atomic.Int64  // reserved or appended, and not yet written; bytes
@@ -182,6 +183,10 @@ func (l *Log) SetPolicy(p Policy) {
 	l.policy.Store(uint32(p))
 	kick(l.kickSyncer)
 }
+
+// Trust says that what may be missing in a log that was opened has been dealt
+// with, durably: from now on its batches may say that nothing is.
+func (l *Log) Trust() { l.doubt.Store(false) }
 
 // Full says what could not be allocated, nil if there is room.
 func (l *Log) Full() *FullError {

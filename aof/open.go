@@ -13,6 +13,9 @@ import (
 // a log that was switched off, of which no batch is visited. The report is
 // there also with an error, if the scan had begun. Errors are those of Scan,
 // ErrLocked, *TornError if torn ends are refused, and *FullError.
+//
+// After a log that was neither closed nor written under Always, no batch has
+// FlagAlways before Trust was called.
 func Open(o Options, visit func(*Batch) error) (*Log, *Report, error) {
 	l, err := prepared(o)
 	if err != nil {
@@ -26,6 +29,8 @@ func Open(o Options, visit func(*Batch) error) (*Log, *Report, error) {
 		err = v.visit(visit)
 	}
 	v.close()
+	r := v.report
+	l.doubt.Store(!r.Clean && !r.Always && !r.Empty && !r.Off)
 	if err == nil {
 		err = l.enter(v)
 	}

@@ -303,9 +303,28 @@ func spoilt(t testing.TB) (*memfs.FS, aof.Options, []string) {
 }
 
 // Whenever the power fails, there is either the old log or the new one.
+func TestRepairCrashHeader(t *testing.T) {
+	crashing(t, true)
+}
+
 func TestRepairCrash(t *testing.T) {
-	t.Parallel()
+	crashing(t, false)
+}
+
+func crashing(t *testing.T, header bool) {
 	fs, o, want := spoilt(t)
+	if header {
+		fs = memfs.New()
+		o.FS, o.SegmentSize = fs, 64<<10
+		l, _, err := aof.Open(o, nil)
+		require.NoError(t, err)
+		want = names("x", 200)
+		commit(t, l, want[:100]...)
+		commit(t, l, want[100:]...)
+		l.Abandon()
+		spoil(fs, 20, 1)
+		o.SegmentSize = 4096
+	}
 	rnd := rand.New(rand.NewPCG(3, 3))
 	var crashes []*memfs.FS
 	var ops []string
@@ -483,4 +502,42 @@ func TestRepairOnFullDisk(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Contains(t, s.Aside, "damaged-")
 	}
+}
+
+func TestHeaderDamageBesideABegunEpoch(t *testing.T) {
+	fs := memfs.New()
+	o := aof.Options{FS: fs, Dir: "log", SegmentSize: 64 << 10, Manual: true}
+	l, _, err := aof.Open(o, nil)
+	require.NoError(t, err)
+	commit(t, l, names("old", 30)...)
+	l.Abandon()
+	spoil(fs, 20, 1)
+	_, err = aof.Scan(fs, o.Dir, nil)
+	require.Error(t, err, "without a begun epoch")
+	l, err = aof.Begin(o)
+	require.NoError(t, err)
+	commit(t, l, "a part of an image")
+	l.Abandon()
+	r, err := aof.Scan(fs, o.Dir, nil)
+	t.Logf("%+v", r)
+	require.Error(t, err, "with one")
+}
+
+func TestAlwaysAfterAWeakerPolicy(t *testing.T) {
+	fs := memfs.New()
+	o := aof.Options{FS: fs, Dir: "log", SegmentSize: 64 << 10, Manual: true, Policy: aof.No}
+	l, _, err := aof.Open(o, nil)
+	require.NoError(t, err)
+	commit(t, l, names("old", 30)...)
+	l.Abandon()
+	r, err := aof.Scan(fs, o.Dir, nil)
+	require.NoError(t, err)
+	require.False(t, r.Always)
+	o.Policy = aof.Always
+	l, _, err = aof.Open(o, nil)
+	require.NoError(t, err)
+	l.Abandon()
+	r, err = aof.Scan(fs.CrashNone(), o.Dir, nil)
+	require.NoError(t, err)
+	require.False(t, r.Always, "nothing was appended under Always")
 }

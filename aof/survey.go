@@ -93,6 +93,11 @@ func (v *survey) find() error {
 		}
 		rest = others
 	}
+	for _, f := range v.damaged {
+		if f.used {
+			return v.broken(f, 0)
+		}
+	}
 	v.report.Empty = true
 	return v.choose(newest)
 }

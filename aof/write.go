@@ -110,7 +110,7 @@ func (l *Log) write(batch []byte, payload int, m mark) error {
 	head, off := l.head, l.off
 	l.mu.Unlock()
 	defer l.mu.Lock()
-	if l.always() {
+	if l.always() && !l.doubt.Load() {
 		h.flags |= FlagAlways
 	}
 	h.time = l.o.Now()

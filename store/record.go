@@ -55,7 +55,6 @@ func parsePut(rec []byte) (Record, error) {
 	return r, nil
 }
 
-// parseState takes any time: Replay looks at it only if it knows the job.
 func parseState(rec []byte) (Record, error) {
 	le := binary.LittleEndian
 	id := ID(rec[2:26])
@@ -63,8 +62,8 @@ func parseState(rec []byte) (Record, error) {
 		ID: id, State: State(rec[26]), NextQueue: int64(le.Uint64(rec[27:])),
 		Nacks: le.Uint16(rec[35:]), Extra: le.Uint16(rec[37:]),
 	}
-	if j.State >= numStates {
-		return Record{}, corrupt("state %d", j.State)
+	if j.State >= numStates || j.NextQueue < 0 {
+		return Record{}, corrupt("state %d, next queue %d", j.State, j.NextQueue)
 	}
 	r := Record{Kind: KindState, ID: id, Job: j}
 	r.flags(rec[1])

@@ -94,6 +94,10 @@ func (s *Shard) replayState(rec []byte) error {
 	if state >= numStates {
 		return corrupt("state %d", state)
 	}
+	qtime := int64(binary.LittleEndian.Uint64(rec[27:]))
+	if qtime < 0 {
+		return corrupt("negative time")
+	}
 	h := s.index.find((*ID)(rec[2:26]))
 	if h == 0 {
 		return nil
@@ -101,13 +105,10 @@ func (s *Shard) replayState(rec []byte) error {
 	j := s.slots.get(h)
 	s.wheel.stop(h)
 	j.state, j.flags = state, j.flags&^keptFlags|flags&keptFlags
-	j.qtime = int64(binary.LittleEndian.Uint64(rec[27:]))
+	j.qtime = qtime
 	j.nacks = binary.LittleEndian.Uint16(rec[35:])
 	j.extra = binary.LittleEndian.Uint16(rec[37:])
 	s.wheel.start(h)
-	if j.qtime < 0 {
-		return corrupt("negative time")
-	}
 	return nil
 }
 

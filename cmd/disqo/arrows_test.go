@@ -50,7 +50,7 @@ var rooms = map[string]room{
 
 	// server names the jobs, ids and errors that server/node hands out; only
 	// node may do anything to them.
-	"server":           {ours: []string{"server/node", "server/config", "server/resp", "cluster"}, others: []string{redcon, sys}, tests: []string{testServer}},
+	"server":           {ours: []string{"server/node", "server/config", "server/resp", "cluster"}, others: []string{redcon, sys}, tests: []string{testServer, "aof", "aof/memfs"}},
 	"server/config":    {others: []string{match}},
 	"server/resp":      {others: []string{redcon}},
 	"server/node":      {ours: []string{"replication", "aof", "store"}, tests: []string{"aof/memfs"}},

@@ -52,9 +52,12 @@ func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
 		return nil, err
 	}
 	if j := n.journal.Load(); j != nil {
+		if err := log.Sync(log.End()); err != nil {
+			return nil, err
+		}
+		log.Trust() // that jobs are doubtful is on disk
 		j.keep.base, _ = n.live(0)
 		j.keep.start(nil)
-		return loaded, log.Commit(log.End())
 	}
 	return loaded, nil
 }

@@ -210,6 +210,35 @@ func TestImageIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// After a kill under a weak policy nobody knows what was delivered. A crash at
+// any moment of the next start, under a strong one, must not make that look
+// known.
+func TestDoubtSurvivesCrashes(t *testing.T) {
+	t.Parallel()
+	fs := memfs.New()
+	n, _ := openNode(t, fs, LogOptions{Policy: aof.EverySec, SegmentSize: 64 << 10})
+	s := spec("q", "perhaps delivered")
+	s.Retry = 0
+	_, err := safely(n, s)
+	require.NoError(t, err)
+	killed := fs.Kill()
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var states []*memfs.FS
+	killed.OnOp(func(memfs.Op) error {
+		states = append(states, killed.CrashAll(), killed.CrashNone(), killed.CrashRandom(rnd))
+		return nil
+	})
+	again, loaded := openNode(t, killed, LogOptions{Policy: aof.Always, SegmentSize: 64 << 10})
+	require.Equal(t, 1, loaded.Doubtful)
+	require.NoError(t, again.Close())
+	require.Greater(t, len(states), 20)
+	for i, state := range states {
+		survivor, _ := openNode(t, state, LogOptions{Policy: aof.Always, SegmentSize: 64 << 10})
+		require.Empty(t, fetch(t, survivor, 1, "q"), "state %d", i)
+		require.NoError(t, survivor.Close())
+	}
+}
+
 // Switching off and on does not take what was journalled then for journalled
 // now.
 func TestSwitchOffAndOn(t *testing.T) {

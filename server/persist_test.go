@@ -1,0 +1,183 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/aof/memfs"
+	"github.com/disqo/disqo/server/config"
+)
+
+// onDisk runs a server whose log is in a file system of the test's own. What
+// Run returns comes out of done.
+func onDisk(t *testing.T, dir string, fs aof.FS, directives ...string) (s *Server, stop func(), done chan error) {
+	t.Helper()
+	args := []string{"--bind", "127.0.0.1", "--port", "0", "--dir", dir, "--appendonly", "yes", "--appendfsync", "always"}
+	set, err := config.Load(append(args, directives...))
+	require.NoError(t, err)
+	s, err = New(Options{Config: set, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), LogFS: fs})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	done = make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return s, cancel, done
+}
+
+// line sends a command and returns the first line of the reply, or "" if the
+// connection was closed.
+func line(t *testing.T, c net.Conn, command string) string {
+	t.Helper()
+	_, err := io.WriteString(c, command+"\r\n")
+	require.NoError(t, err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
+	reply, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		require.ErrorIs(t, err, io.EOF)
+	}
+	return reply
+}
+
+func dialed(t *testing.T, s *Server) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", s.Addrs()[0].String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// loadedLine waits until the server has loaded.
+func loadedLine(t *testing.T, s *Server, command string) (reply string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		reply = line(t, dialed(t, s), command)
+		return !strings.HasPrefix(reply, "-LOADING")
+	}, 30*time.Second, time.Millisecond)
+	return reply
+}
+
+// gatedFS opens no file for reading until the gate is open.
+type gatedFS struct {
+	aof.FS
+	gate chan struct{}
+}
+
+func (f gatedFS) Open(path string, write bool) (aof.File, error) {
+	<-f.gate
+	return f.FS.Open(path, write)
+}
+
+// While the log is read, clients are told so; those that only look or stop the
+// server are served.
+func TestLoading(t *testing.T) {
+	t.Parallel()
+	dir, disk := t.TempDir(), memfs.New()
+	s, stop, done := onDisk(t, dir, disk)
+	for range 10 {
+		require.Regexp(t, `^\+D-`, loadedLine(t, s, "ADDJOB q body 0"))
+	}
+	stop()
+	require.NoError(t, <-done)
+
+	gated := gatedFS{disk, make(chan struct{})}
+	s, stop, done = onDisk(t, dir, gated)
+	for _, command := range []string{"PING", "ADDJOB q body 0", "QLEN q", "GETJOB FROM q", "MULTI", "CONFIG GET x", "BGREWRITEAOF"} {
+		require.Equal(t, "-LOADING Disqo is loading the dataset in memory\r\n", line(t, dialed(t, s), command), command)
+	}
+	require.Regexp(t, `^-ERR unknown command`, line(t, dialed(t, s), "NOPE"))
+	require.Contains(t, s.infoText("persistence"), "loading:1\r\n")
+	require.Contains(t, s.infoText("persistence"), "loading_loaded_perc:")
+	close(gated.gate)
+	require.Equal(t, ":10\r\n", loadedLine(t, s, "QLEN q"))
+	require.Contains(t, s.infoText("persistence"), "loading:0\r\n")
+	stop()
+	require.NoError(t, <-done)
+
+	gated.gate = make(chan struct{})
+	s, _, done = onDisk(t, dir, gated)
+	require.Empty(t, line(t, dialed(t, s), "SHUTDOWN"))
+	close(gated.gate)
+	require.NoError(t, <-done, "told to stop while loading")
+	s, stop, done = onDisk(t, dir, disk)
+	require.Equal(t, ":10\r\n", loadedLine(t, s, "QLEN q"))
+	stop()
+	require.NoError(t, <-done)
+}
+
+// A disk that fails ends the server at once. Nobody who waits is answered, and
+// what was answered is there at the next start.
+func TestLogFailureEndsTheServer(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]memfs.Kind{"write": memfs.Write, "sync": memfs.Sync} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, disk := t.TempDir(), memfs.New()
+			s, _, done := onDisk(t, dir, disk)
+			require.Regexp(t, `^\+D-`, loadedLine(t, s, "ADDJOB q one 0"))
+			waiting := dialed(t, s)
+			_, err := io.WriteString(waiting, "GETJOB FROM other\r\n")
+			require.NoError(t, err)
+			require.Eventually(t, func() bool { return s.stats.blocked.Load() == 1 }, 30*time.Second, time.Millisecond)
+			var failing atomic.Bool
+			disk.OnOp(func(op memfs.Op) error {
+				if op.Kind == kind && failing.Load() {
+					return syscall.EIO
+				}
+				return nil
+			})
+			failing.Store(true)
+			began := time.Now()
+			require.Empty(t, line(t, dialed(t, s), "ADDJOB q two 0"))
+			var failure *LogFailure
+			require.ErrorAs(t, <-done, &failure)
+			require.ErrorIs(t, failure, syscall.EIO)
+			require.Less(t, time.Since(began), 5*time.Second)
+			require.NoError(t, waiting.SetReadDeadline(time.Now().Add(30*time.Second)))
+			_, err = waiting.Read(make([]byte, 1))
+			require.Error(t, err, "nobody is answered")
+
+			s, stop, done := onDisk(t, dir, disk.CrashNone())
+			require.Equal(t, ":1\r\n", loadedLine(t, s, "QLEN q"))
+			stop()
+			require.NoError(t, <-done)
+		})
+	}
+}
+
+// An at-most-once job is handed to a waiting consumer only when it is on disk
+// that it was: a crash in between does not deliver it twice.
+func TestHandOffIsOnDisk(t *testing.T) {
+	t.Parallel()
+	dir, disk := t.TempDir(), memfs.New()
+	s, stop, done := onDisk(t, dir, disk)
+	for i := range 20 {
+		waiting := dialed(t, s)
+		loadedLine(t, s, "PING")
+		_, err := io.WriteString(waiting, "GETJOB FROM once\r\n")
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return s.stats.blocked.Load() == 1 }, 30*time.Second, time.Millisecond)
+		require.Regexp(t, `^\+D-`, line(t, dialed(t, s), fmt.Sprint("ADDJOB once job", i, " 0 RETRY 0")))
+		require.NoError(t, waiting.SetReadDeadline(time.Now().Add(30*time.Second)))
+		_, err = waiting.Read(make([]byte, 1))
+		require.NoError(t, err)
+		crashed := disk.CrashNone()
+		after, end, ended := onDisk(t, dir, crashed, "--cluster-config-file", fmt.Sprint("other", i, ".conf"))
+		require.Equal(t, ":0\r\n", loadedLine(t, after, "QLEN once"))
+		end()
+		require.NoError(t, <-ended)
+	}
+	stop()
+	require.NoError(t, <-done)
+}
