@@ -1,11 +1,11 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz ci clean
+.PHONY: help build run test race lint fuzz torture durable ci clean
 
 FUZZSECONDS ?= 600
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-6s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
 
 build: ## build ./bin/disqo, static
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -26,6 +26,14 @@ lint: ## gofmt, go vet, staticcheck
 
 fuzz: ## fuzz every target for FUZZSECONDS (600)
 	bash .ci/fuzz $(FUZZSECONDS)
+
+torture: build ## the long runs: every crash state, 200 kills, 10 million jobs (half an hour, 8 GiB)
+	go test ./aof -v -crash.full -timeout 60m
+	go test ./server/node -v -run RewriteHolds -holds.jobs 10000000
+	bin/disqo-bench torture kill -server bin/disqo -cycles 200
+
+durable: build ## what a log costs; REFERENCE=path/to/disque-server compares with that
+	bin/disqo-bench durable -server bin/disqo $(if $(REFERENCE),-reference $(REFERENCE))
 
 ci: ## everything a change has to pass
 	bash .ci/run

@@ -77,9 +77,8 @@ func (n *Node) StartLog(o LogOptions, done func(error)) error {
 	return nil
 }
 
-// StopLog switches the log off and removes it: it must not bring back, one
-// day, what was done since.
-func (n *Node) StopLog() error {
+// endLog detaches the log and ends it.
+func (n *Node) endLog(how func(*aof.Log) error) error {
 	n.logMu.Lock()
 	defer n.logMu.Unlock()
 	j := n.journal.Load()
@@ -87,37 +86,30 @@ func (n *Node) StopLog() error {
 		return ErrLogOff
 	}
 	n.detach(j)
-	return j.log.Off()
+	return how(j.log)
 }
+
+// StopLog switches the log off and removes it: it must not bring back, one
+// day, what was done since.
+func (n *Node) StopLog() error { return n.endLog((*aof.Log).Off) }
 
 // LeaveLog ends the appending to a log that is whole, but keeps it: it is a
 // picture of the jobs of this moment.
 func (n *Node) LeaveLog() error {
-	n.logMu.Lock()
-	defer n.logMu.Unlock()
-	j := n.journal.Load()
-	if j == nil {
-		return ErrLogOff
-	}
-	n.detach(j)
-	err := j.log.Sync(j.log.End())
-	j.log.Abandon() // not closed in good order: it does not know who gets which job from now on
-	return err
+	return n.endLog(func(log *aof.Log) error {
+		err := log.Sync(log.End())
+		log.Abandon() // not closed in good order: it does not know who gets which job from now on
+		return err
+	})
 }
 
-// closeLog ends the log in good order.
+// closeLog ends the log in good order, if there is one.
 func (n *Node) closeLog() error {
-	n.logMu.Lock()
-	defer n.logMu.Unlock()
-	j := n.journal.Load()
-	if j == nil {
+	err := n.endLog((*aof.Log).Close)
+	if err == nil || errors.Is(err, ErrLogOff) {
 		return nil
 	}
-	n.detach(j)
-	if err := j.log.Close(); err != nil {
-		return fmt.Errorf("closing the log: %w", err)
-	}
-	return nil
+	return fmt.Errorf("closing the log: %w", err)
 }
 
 // SetPolicy changes when the log is synced.
