@@ -1,6 +1,9 @@
 package aof
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // waiter is somebody who waits for a position or for the token.
 type waiter struct {
@@ -66,6 +69,9 @@ func (l *Log) await(pos Pos, durable bool) error {
 	if lead, err := l.queue(pos, durable); !lead {
 		return err
 	}
+	l.mu.Unlock()
+	runtime.Gosched() // whoever is about to append does, and needs no write of its own
+	l.mu.Lock()
 	err := l.flush(durable)
 	l.release()
 	return err

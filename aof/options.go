@@ -54,8 +54,9 @@ type Options struct {
 	// that are there: numbers that a caller remembers are not used again.
 	Above uint32
 	// OnSpace is called when it is worth to look for segments that can be
-	// dropped: one was sealed, or a full disk keeps somebody waiting. It must
-	// neither block nor call the log.
+	// dropped: one was sealed, a quarter of the head is used, so that the reserve
+	// will be needed, or a full disk keeps somebody waiting. It must neither
+	// block nor call the log.
 	OnSpace func()
 	// Now is the wall time, milliseconds since the epoch, for the headers of
 	// batches and segments. Default: the system's.

@@ -85,6 +85,9 @@ func (l *Log) writeOpen(m mark) error {
 	}
 	l.written.Store(end)
 	l.out.Add(-int64(payload))
+	if quarter := l.head.size / 4; l.off >= quarter && l.off-int64(len(batch)) < quarter {
+		l.look()
+	}
 	short := l.lacking()
 	if short || len(l.rooms) > 0 {
 		l.grant()

@@ -183,6 +183,8 @@ func (k *keeper) reclaim() bool {
 		// Whatever the thresholds say: there is space to be had, and none to spare.
 	case percent == 0 || sizes.Disk < k.n.auto.minSize.Load() || garbage <= live/100*percent:
 		return false
+	case sizes.HeadUsed < sizes.Head/4:
+		return false // what lives in the oldest may yet go by itself; there is time until the reserve is made
 	}
 	last := sealed[(len(sealed)-1)/oldestPart]
 	return k.job(func() error { return k.rewriteBelow(last.Number + 1) }) == nil
