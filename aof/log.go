@@ -33,6 +33,7 @@ type Log struct {
 
 	policy  atomic.Uint32
 	doubt   atomic.Bool // what was opened may lack something; see Trust
+	weaker  atomic.Bool // the policy is about to be weaker than always
 	headNum atomic.Uint32
 
 	out     atomic.Int64  // reserved or appended, and not yet written; bytes
@@ -178,10 +179,31 @@ func (l *Log) Sealed() []SealedSegment {
 }
 
 // SetPolicy changes when what is written is synced. Under Always what was
-// written before is synced by the first Commit that asks for it.
-func (l *Log) SetPolicy(p Policy) {
+// written before is synced by the first Commit that asks for it. Before a weaker
+// one is in force, a durable batch says so: should what follows be lost, nobody
+// takes the log for one that lacks nothing. Errors: *FullError if there is no
+// room for that, or that which ended the log; the policy is as before then.
+func (l *Log) SetPolicy(p Policy) error {
+	if l.always() && p != Always {
+		l.weaker.Store(true)
+		if err := l.say(); err != nil {
+			l.weaker.Store(false)
+			return err
+		}
+	}
 	l.policy.Store(uint32(p))
+	l.weaker.Store(false)
 	kick(l.kickSyncer)
+	return nil
+}
+
+// say writes a durable batch, for its flags.
+func (l *Log) say() error {
+	if err := l.acquire(); err != nil {
+		return err
+	}
+	defer l.release()
+	return l.flushMarked(mark{})
 }
 
 // Trust says that what may be missing in a log that was opened has been dealt

@@ -246,7 +246,7 @@ func (l *Log) resume(v *survey) error {
 		}
 		l.spares = append(l.spares, spare)
 	}
-	return nil
+	return l.mark(0) // from here on it is no log that was closed, whatever may be lost of it
 }
 
 // last opens the segment that the log ends in as the head, wipes a torn end,

@@ -3,10 +3,16 @@ package aof
 import "errors"
 
 // Close stops the log cleanly: what was appended is written and synced under
-// every policy, and so is a batch that says that nothing is missing. It stops
+// every policy, and so is a batch that says that nothing is missing, unless
+// something may be (see Trust). It stops
 // the goroutines and releases the directory. A log that failed is only
 // released. Again it returns what it returned.
-func (l *Log) Close() error { return l.stop(FlagClose) }
+func (l *Log) Close() error {
+	if l.doubt.Load() {
+		return l.stop(0)
+	}
+	return l.stop(FlagClose)
+}
 
 // Off switches the log off: durably empty, whatever crash follows, and its
 // files removed, those of older epochs too.

@@ -106,7 +106,9 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 		}
 	}
 	if policy, ok := node.ParsePolicy(new.AppendFsync); ok && old.AppendFsync != new.AppendFsync {
-		s.node.SetPolicy(policy)
+		if err := s.node.SetPolicy(policy); err != nil {
+			return err
+		}
 	}
 	s.node.SetReclaim(new.AutoAOFRewritePercentage, new.AutoAOFRewriteMinSize)
 	s.node.SetKeepSpent(new.MaxMemoryPolicy == "noeviction")

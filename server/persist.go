@@ -167,7 +167,9 @@ func (s *Server) rewrite(done func(error)) error {
 		return err
 	}
 	ended := make(chan error, 1)
-	if err := s.node.StartLog(s.logOptions(s.cfg.Get()), func(err error) { ended <- err }); err != nil {
+	o := s.logOptions(s.cfg.Get())
+	o.Policy = node.NeverSync // nothing is promised of a picture, least of all that it knows what is delivered later
+	if err := s.node.StartLog(o, func(err error) { ended <- err }); err != nil {
 		return err
 	}
 	s.picture.Store(true)

@@ -27,13 +27,16 @@ type progress struct{ done, total atomic.Int64 }
 func (n *Node) LoadProgress() (done, total int64) { return n.loaded.done.Load(), n.loaded.total.Load() }
 
 // OpenLog reads a log into an empty node that was not started yet, and goes on
-// with it, or ends when ctx does. Errors are those of aof.Open and of records that no node can have
-// written; the node must be closed then.
+// with it, or ends when ctx does. Errors are those of aof.Open and of records
+// that no node can have written; the node must be closed then.
 func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
 	n.logMu.Lock()
 	defer n.logMu.Unlock()
 	most := n.queues.max.Swap(math.MaxInt64) // what was accepted once is not refused now
 	defer n.queues.max.Store(most)
+	if o.ReadOnce {
+		o.Policy = aof.No // what is done from now on is missing in it
+	}
 	l := newLoader(ctx, n)
 	log, report, err := aof.Open(n.aofOptions(&o), l.visit)
 	if err = l.finish(err); err != nil {
@@ -42,23 +45,24 @@ func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
 		}
 		return nil, err
 	}
+	loaded := &Loaded{Report: report}
+	trust := store.Trust{Complete: report.Clean || report.Always, QueueAll: o.QueueAll}
 	if o.ReadOnce {
 		log.Abandon()
-	} else {
-		n.attach(log, 1, true)
+		return loaded, n.settle(trust, &loaded.Settled)
 	}
-	loaded := &Loaded{Report: report}
-	if err := n.settle(store.Trust{Complete: report.Clean || report.Always, QueueAll: o.QueueAll}, &loaded.Settled); err != nil {
+	j := n.attach(log, 1, true)
+	if err = n.settle(trust, &loaded.Settled); err == nil {
+		err = log.Sync(log.End())
+	}
+	if err != nil {
+		n.detach(j)
+		log.Abandon()
 		return nil, err
 	}
-	if j := n.journal.Load(); j != nil {
-		if err := log.Sync(log.End()); err != nil {
-			return nil, err
-		}
-		log.Trust() // that jobs are doubtful is on disk
-		j.keep.base, _ = n.live(0)
-		j.keep.start(nil)
-	}
+	log.Trust() // that jobs are doubtful is on disk
+	j.keep.base, _ = n.live(0)
+	j.keep.start(nil)
 	return loaded, nil
 }
 

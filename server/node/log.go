@@ -17,7 +17,7 @@ type LogOptions struct {
 	SegmentSize int64      // bytes of a file; 0 is aof's default
 	RefuseTorn  bool       // do not open a log whose end is torn
 	QueueAll    bool       // queue at once what was queued, also jobs that other nodes hold
-	ReadOnce    bool       // load the log, but do not go on with it
+	ReadOnce    bool       // load the log, but do not go on with it; Policy has no effect
 }
 
 func (n *Node) aofOptions(o *LogOptions) aof.Options {
@@ -113,12 +113,13 @@ func (n *Node) closeLog() error {
 }
 
 // SetPolicy changes when the log is synced.
-func (n *Node) SetPolicy(p aof.Policy) {
+func (n *Node) SetPolicy(p aof.Policy) error {
 	n.logMu.Lock()
 	defer n.logMu.Unlock()
 	if j := n.journal.Load(); j != nil {
-		j.log.SetPolicy(p)
+		return j.log.SetPolicy(p)
 	}
+	return nil
 }
 
 // SetReclaim sets when the log is rewritten by itself: when it has minSize

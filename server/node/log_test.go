@@ -239,6 +239,70 @@ func TestDoubtSurvivesCrashes(t *testing.T) {
 	}
 }
 
+// A job that is at most once, delivered just before the power is lost, does not
+// come again: what the log said of an earlier time says nothing of a later one.
+func TestWeakPolicyIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	small := func(p aof.Policy) LogOptions { return LogOptions{Policy: p, SegmentSize: 64 << 10} }
+	prepare := func(p aof.Policy) (*memfs.FS, *Node) {
+		fs := memfs.New()
+		n, _ := openNode(t, fs, small(p))
+		s := spec("q", "body")
+		s.Retry = 0
+		_, err := safely(n, s)
+		require.NoError(t, err)
+		return fs, n
+	}
+	for name, weaken := range map[string]func() (*memfs.FS, *Node){
+		"after a clean stop": func() (*memfs.FS, *Node) {
+			fs, n := prepare(aof.EverySec)
+			require.NoError(t, n.Close())
+			n, _ = openNode(t, fs, small(aof.No))
+			return fs, n
+		},
+		"after always": func() (*memfs.FS, *Node) {
+			fs, _ := prepare(aof.Always)
+			fs = fs.Kill()
+			n, _ := openNode(t, fs, small(aof.No))
+			return fs, n
+		},
+		"after always, switched": func() (*memfs.FS, *Node) {
+			fs, n := prepare(aof.Always)
+			require.NoError(t, n.SetPolicy(aof.No))
+			return fs, n
+		},
+		"after a picture": func() (*memfs.FS, *Node) {
+			fs := memfs.New()
+			n := newNode(t, Options{})
+			s := spec("q", "body")
+			s.Retry = 0
+			add(t, n, s)
+			o, done := small(NeverSync), make(chan error, 1)
+			o.FS, o.Dir = fs, logDir
+			require.NoError(t, n.StartLog(o, func(err error) { done <- err }))
+			require.NoError(t, <-done)
+			require.NoError(t, n.LeaveLog())
+			return fs, n
+		},
+		"after loading once": func() (*memfs.FS, *Node) {
+			fs, n := prepare(aof.Always)
+			require.NoError(t, n.Close())
+			o := small(aof.Always)
+			o.ReadOnce = true
+			n, _ = openNode(t, fs, o)
+			return fs, n
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs, n := weaken()
+			require.Equal(t, []string{"body"}, fetch(t, n, 1, "q"))
+			n, loaded := openNode(t, fs.CrashNone(), small(aof.Always))
+			require.Empty(t, fetch(t, n, 1, "q"), "delivered twice")
+			require.Equal(t, 1, loaded.Doubtful)
+		})
+	}
+}
+
 // Switching off and on does not take what was journalled then for journalled
 // now.
 func TestSwitchOffAndOn(t *testing.T) {

@@ -27,6 +27,9 @@ const (
 	PauseOut = store.PauseOut
 )
 
+// NeverSync is the policy of a log that is synced once, at its end.
+const NeverSync = aof.No
+
 // What a node refuses with, besides *Shortage.
 var (
 	ErrBadID         = store.ErrBadID
