@@ -69,8 +69,8 @@ type segmentHeader struct {
 	number   uint32
 	previous uint32 // 0 for the first of an epoch
 	epoch    uint64
-	created  int64 // ms
-	salt     uint32
+	created  int64  // ms
+	salt     uint32 // of the epoch: the checksums of its batches begin with it
 }
 
 func (h *segmentHeader) encode() []byte {
@@ -135,7 +135,7 @@ func (h *batchHeader) put(b []byte, salt uint32) {
 }
 
 // headerSum is the checksum of a batch's header, begun with the salt of its
-// segment: what a client puts into a record cannot pass for a batch.
+// epoch: what a client puts into a record cannot pass for a batch.
 func headerSum(b []byte, salt uint32) uint32 {
 	return crc32.Update(salt, castagnoli, b[8:BatchHeader])
 }

@@ -137,13 +137,13 @@ func (l *Log) provided() {
 // afterwards. What it began is removed if it fails for lack of space.
 func (l *Log) make(h segmentHeader, size int64) (*segment, error) {
 	path := l.path(segmentName(h.number))
-	h.created, h.salt = l.o.Now(), l.o.Salt()
+	h.created, h.salt = l.o.Now(), l.salt
 	f, err := l.o.FS.Create(path)
 	if err != nil {
 		return nil, err
 	}
 	if err = l.prepare(f, h, size); err == nil {
-		return &segment{h.number, path, f, size, h.salt}, nil
+		return &segment{h.number, path, f, size}, nil
 	}
 	closed := f.Close()
 	if isFull(err) {

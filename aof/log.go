@@ -29,6 +29,7 @@ type Log struct {
 	limit int64 // most that is appended or reserved and not yet written
 	start uint32
 	epoch uint64
+	salt  uint32 // of the epoch
 	lock  io.Closer
 
 	policy  atomic.Uint32
@@ -89,7 +90,6 @@ type segment struct {
 	path   string
 	file   File
 	size   int64
-	salt   uint32 // of the checksums of its batches
 }
 
 // SealedSegment is one that is written no more.

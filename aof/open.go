@@ -119,7 +119,7 @@ func (l *Log) begin(number uint32, epoch uint64) (err error) {
 	if number == math.MaxUint32 || epoch == math.MaxUint64 {
 		return errors.New("aof: the numbers of segments are used up")
 	}
-	l.epoch = epoch + 1
+	l.epoch, l.salt = epoch+1, l.o.Salt()
 	h := segmentHeader{number: number + 1, epoch: l.epoch}
 	if l.head, err = l.make(h, l.o.SegmentSize); err != nil {
 		return l.unmade(h.number, l.o.SegmentSize, err)
@@ -253,13 +253,13 @@ func (l *Log) resume(v *survey) error {
 // makes it durable, and marks it with an empty batch if flags are given.
 func (l *Log) last(v *survey, flags Flags) error {
 	f, x := v.log[len(v.log)-1], &v.head
-	l.epoch = f.header.epoch
+	l.epoch, l.salt = f.header.epoch, f.header.salt
 	path := l.path(f.name)
 	file, err := l.o.FS.Open(path, true)
 	if err != nil {
 		return fmt.Errorf("aof: opening %s: %w", path, err)
 	}
-	l.head = &segment{f.number, path, file, f.size, f.header.salt}
+	l.head = &segment{f.number, path, file, f.size}
 	l.seq, l.first, l.off, l.syncedTo = x.last.seq, v.first, x.used, x.used
 	if x.why != "" {
 		err = writeZeros(file, x.used, x.dirt)
@@ -310,9 +310,9 @@ func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aof: opening %s: %w", path, err)
 	}
-	h.created, h.salt = l.o.Now(), l.o.Salt()
+	h.created, h.salt = l.o.Now(), l.salt
 	if err := l.prepare(f, h, size); err != nil {
 		return nil, errors.Join(l.unmade(h.number, size, err), f.Close())
 	}
-	return &segment{h.number, path, f, size, h.salt}, nil
+	return &segment{h.number, path, f, size}, nil
 }

@@ -61,7 +61,7 @@ type Options struct {
 	// Now is the wall time, milliseconds since the epoch, for the headers of
 	// batches and segments. Default: the system's.
 	Now func() int64
-	// Salt returns a number that nobody can guess, for the header of a segment;
+	// Salt returns a number that nobody can guess, for each epoch;
 	// default math/rand/v2, which the system seeds.
 	Salt func() uint32
 	// Manual starts no goroutine, for simulators and crash tests: segments are

@@ -427,8 +427,8 @@ func TestRepairChoosesTheEpoch(t *testing.T) {
 	fs, o, _, fresh := epochs(t, true)
 	r, err := aof.Scan(fs, o.Dir, nil)
 	require.NoError(t, err)
-	for i := range r.Segments {
-		spoil(fs, 20, int(r.Segments[i].Number))
+	for _, seg := range r.Segments[:len(r.Segments)-1] { // one header is left to say what all say
+		spoil(fs, 20, int(seg.Number))
 	}
 	s, got = mended(t, o)
 	require.Equal(t, fresh, got)

@@ -1,6 +1,9 @@
 package aof
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // wreck is a segment that may be damaged anywhere, and what is left in it.
 type wreck struct {
@@ -176,15 +179,33 @@ func (v *salvager) wrecks() ([]*wreck, error) {
 	var all []*wreck
 	for _, name := range v.report.Files {
 		w, err := v.wreck(name)
-		if err == nil {
-			err = v.examine(w)
-		}
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, w)
 	}
+	for i, w := range all {
+		err := v.examine(w)
+		if err == nil && w.header.number == 0 && w.first == 0 { // perhaps the salt is what is damaged
+			w.header.salt = saltNear(all, i)
+			err = v.examine(w)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	return adopted(ordered(all)), nil
+}
+
+// saltNear returns the salt of the next segment with a header, or of the one
+// before: segments of an epoch have the same.
+func saltNear(all []*wreck, i int) uint32 {
+	for _, w := range slices.Concat(all[i:], all[:i]) {
+		if w.header.number != 0 {
+			return w.header.salt
+		}
+	}
+	return 0
 }
 
 // wreck reads the header of a segment. One that has the name of another is
@@ -211,11 +232,7 @@ func (v *salvager) wreck(name string) (*wreck, error) {
 		w.number = h.number
 	}
 	w.header, w.epoch = h, h.epoch
-	if why != "" {
-		if w.header.salt, err = v.resalt(w.number); err != nil {
-			return nil, err
-		}
-	}
+	w.header.salt = v.salt
 	w.used, err = v.used(SegmentHeader)
 	return w, err
 }

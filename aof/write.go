@@ -118,7 +118,7 @@ func (l *Log) write(batch []byte, payload int, m mark) error {
 	}
 	h.time = l.o.Now()
 	h.sum = checksum(batch[BatchHeader : BatchHeader+payload])
-	h.put(batch, head.salt)
+	h.put(batch, l.salt)
 	n, err := head.file.WriteAt(batch, off)
 	if err == nil && n != len(batch) && l.o.planted != ignoreShortWrite {
 		err = io.ErrShortWrite
