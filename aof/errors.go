@@ -16,7 +16,11 @@ var (
 	ErrTooLarge = errors.New("aof: records too large for one batch")
 )
 
-// FullError says that no further segment could be allocated.
+// errNumbers ends a log of four thousand million segments.
+var errNumbers = errors.New("aof: the numbers of segments are used up")
+
+// FullError says that no further segment can be made for now: there is no space
+// on the disk, no file descriptor, or no permission.
 type FullError struct {
 	Path string // the file that was to be made or enlarged
 	Need int64  // its size, bytes
@@ -28,7 +32,7 @@ func (e *FullError) Error() string {
 	if at := (*fs.PathError)(nil); errors.As(why, &at) {
 		why = at.Err // the path is told already
 	}
-	return fmt.Sprintf("aof: no space for %s, which needs %s bytes: %v", e.Path, grouped(e.Need), why)
+	return fmt.Sprintf("aof: cannot make %s, which needs %s bytes: %v", e.Path, grouped(e.Need), why)
 }
 
 // Unwrap returns the system's reason.
@@ -74,9 +78,18 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("aof: %s was written by a newer version (format %d, this program reads %d)", e.File, e.Found, e.Known)
 }
 
-// isFull tells a lack of space from other errors.
+// isFull tells that no segment can be made for now from other errors: for lack
+// of space, of descriptors, or of permission. Nothing that was written is in
+// danger then.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	for _, lack := range [...]syscall.Errno{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EPERM, syscall.EROFS,
+	} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
 }
 
 // gone tells that what was to be removed was not there.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 )
 
@@ -85,11 +86,18 @@ func (l *Log) due() int64 { return max(l.o.SegmentSize, l.want) }
 // succeeded. mu is held, and let go meanwhile.
 func (l *Log) provideOnce() bool {
 	last := l.head.number + uint32(len(l.spares))
+	if last == math.MaxUint32 {
+		_ = l.fail(errNumbers)
+		return false
+	}
 	h := segmentHeader{number: last + 1, previous: last, epoch: l.epoch}
 	size := l.due()
 	var small, made *segment
 	if len(l.spares) > 0 && l.spares[0].size < size {
 		small, h.number = l.spares[0], l.spares[0].number
+	}
+	if small != nil {
+		small.busy = true
 	}
 	l.mu.Unlock()
 	var err error
@@ -100,6 +108,9 @@ func (l *Log) provideOnce() bool {
 		made, err = l.make(h, size)
 	}
 	l.mu.Lock()
+	if small != nil {
+		small.busy = false
+	}
 	switch {
 	case err == nil && small != nil:
 		small.size, l.full = size, nil // it may have become the head meanwhile
@@ -143,7 +154,7 @@ func (l *Log) make(h segmentHeader, size int64) (*segment, error) {
 		return nil, err
 	}
 	if err = l.prepare(f, h, size); err == nil {
-		return &segment{h.number, path, f, size}, nil
+		return &segment{number: h.number, path: path, file: f, size: size}, nil
 	}
 	closed := f.Close()
 	if isFull(err) {

@@ -90,6 +90,7 @@ type segment struct {
 	path   string
 	file   File
 	size   int64
+	busy   bool // it is being enlarged: the file must not be closed
 }
 
 // SealedSegment is one that is written no more.
@@ -106,6 +107,7 @@ type Sizes struct {
 	Sealed   int64 // bytes of the sealed ones
 	Head     int64 // bytes of the head
 	HeadUsed int64 // bytes written to the head
+	Free     int64 // bytes that the head and the spares can still take
 	Used     int64 // bytes of headers and batches in all of them
 	Buffered int64 // bytes appended or reserved, and not yet written
 
@@ -234,10 +236,11 @@ func (l *Log) Sizes() Sizes {
 	s := l.stats
 	s.Buffered = l.out.Load()
 	s.Files, s.Disk, s.Used = 1, l.head.size, l.off
-	s.Head, s.HeadUsed = l.head.size, l.off
+	s.Head, s.HeadUsed, s.Free = l.head.size, l.off, max(0, l.head.free(l.off))
 	for _, spare := range l.spares {
 		s.Files++
 		s.Disk += spare.size
+		s.Free += max(0, spare.free(SegmentHeader))
 		s.Used += SegmentHeader
 	}
 	for _, seg := range l.sealed {

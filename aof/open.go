@@ -117,7 +117,7 @@ func (l *Log) survivors() (number uint32, epoch uint64, err error) {
 // begin makes the first segment of the epoch after epoch, numbered on.
 func (l *Log) begin(number uint32, epoch uint64) (err error) {
 	if number == math.MaxUint32 || epoch == math.MaxUint64 {
-		return errors.New("aof: the numbers of segments are used up")
+		return errNumbers
 	}
 	l.epoch, l.salt = epoch+1, l.o.Salt()
 	h := segmentHeader{number: number + 1, epoch: l.epoch}
@@ -197,7 +197,11 @@ func (l *Log) bury(v *survey) error {
 func (l *Log) leave(v *survey) error {
 	old := l.head
 	next, err := l.adopt(v, 0, old.number)
-	if err != nil {
+	var full *FullError
+	switch {
+	case errors.As(err, &full) && v.head.last.flags&FlagSeal == 0 && !v.head.shut && old.free(l.off) > 0:
+		return l.stay(v, full)
+	case err != nil:
 		return err
 	}
 	v.last = segmentName(next.number)
@@ -218,7 +222,11 @@ func (l *Log) resume(v *survey) error {
 	}
 	old := l.head
 	next, err := l.adopt(v, 0, old.number)
-	if err != nil {
+	var full *FullError
+	switch {
+	case errors.As(err, &full) && v.head.last.flags&FlagSeal == 0 && !v.head.shut && old.free(l.off) > 0:
+		return l.stay(v, full)
+	case err != nil:
 		return err
 	}
 	if v.head.last.flags&FlagSeal == 0 {
@@ -229,11 +237,8 @@ func (l *Log) resume(v *survey) error {
 	if err := old.file.Truncate(l.off); err != nil {
 		return errors.Join(fmt.Errorf("aof: cutting %s: %w", old.path, err), next.file.Close())
 	}
-	for i, f := range v.log {
-		l.sealed = append(l.sealed, SealedSegment{Number: f.number, Bytes: f.size, used: v.report.Segments[i].Used})
-	}
-	last := &l.sealed[len(l.sealed)-1]
-	last.Bytes, last.used = l.off, l.off
+	l.before(v, len(v.log)-1)
+	l.sealed = append(l.sealed, SealedSegment{old.number, l.off, l.off})
 	l.head, l.off, l.syncedTo = next, SegmentHeader, SegmentHeader
 	l.stats = Sizes{}
 	if err := old.file.Close(); err != nil {
@@ -249,6 +254,21 @@ func (l *Log) resume(v *survey) error {
 	return l.mark(0) // from here on it is no log that was closed, whatever may be lost of it
 }
 
+// stay goes on in the segment that was the head, as the disk is too full for
+// another.
+func (l *Log) stay(v *survey, full *FullError) error {
+	l.before(v, len(v.log)-1)
+	l.stats, l.full = Sizes{}, full
+	return l.mark(0)
+}
+
+// before lists the first n segments of the log as sealed.
+func (l *Log) before(v *survey, n int) {
+	for i, f := range v.log[:n] {
+		l.sealed = append(l.sealed, SealedSegment{f.number, f.size, v.report.Segments[i].Used})
+	}
+}
+
 // last opens the segment that the log ends in as the head, wipes a torn end,
 // makes it durable, and marks it with an empty batch if flags are given.
 func (l *Log) last(v *survey, flags Flags) error {
@@ -259,7 +279,7 @@ func (l *Log) last(v *survey, flags Flags) error {
 	if err != nil {
 		return fmt.Errorf("aof: opening %s: %w", path, err)
 	}
-	l.head = &segment{f.number, path, file, f.size}
+	l.head = &segment{number: f.number, path: path, file: file, size: f.size}
 	l.seq, l.first, l.off, l.syncedTo = x.last.seq, v.first, x.used, x.used
 	if x.why != "" {
 		err = writeZeros(file, x.used, x.dirt)
@@ -290,7 +310,7 @@ func (l *Log) mark(flags Flags) error {
 // there is one, whatever its header and size.
 func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 	if number == math.MaxUint32 {
-		return nil, errors.New("aof: the numbers of segments are used up")
+		return nil, errNumbers
 	}
 	h := segmentHeader{number: number + 1, previous: number, epoch: l.epoch}
 	size := l.o.SegmentSize
@@ -314,5 +334,5 @@ func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 	if err := l.prepare(f, h, size); err != nil {
 		return nil, errors.Join(l.unmade(h.number, size, err), f.Close())
 	}
-	return &segment{h.number, path, f, size}, nil
+	return &segment{number: h.number, path: path, file: f, size: size}, nil
 }

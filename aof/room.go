@@ -23,7 +23,8 @@ const (
 	// Ordinary is what takes space for long: it has none on a full disk.
 	Ordinary Class = iota
 	// Urgent is what frees space or must not wait, such as acknowledgements: it
-	// may use what a full disk left but for the last three quarters of a segment.
+	// may use what a full disk left but for what it takes to write anew all that
+	// can live in a segment.
 	Urgent
 	// Reclaim is the writing anew of records, so that their segments can be
 	// dropped: it may use all.
@@ -185,16 +186,16 @@ func (l *Log) admit(n int64, c Class) (ok bool, err error) {
 // scarce is admit while there are too few spares; need bytes are outstanding,
 // with what asks. mu is held.
 func (l *Log) scarce(need int64, c Class) (ok bool, err error) {
-	head, spare := l.head.size-tail-dropRoom-l.off, int64(0)
+	head, spare := l.head.free(l.off), int64(0)
 	if len(l.spares) > 0 {
-		spare = l.spares[0].size - tail - dropRoom - SegmentHeader
+		spare = l.spares[0].free(SegmentHeader)
 	}
 	switch fits := need <= max(head, spare); {
 	case c == Ordinary && l.full != nil:
 		return false, l.full
 	case c == Ordinary:
 		return need <= head, nil
-	case c == Urgent && fits && max(head, 0)+spare-need >= l.head.size/4*3, c == Reclaim && fits:
+	case c == Urgent && fits && max(head, 0)+spare-need >= l.floor(), c == Reclaim && fits:
 		return true, nil
 	case c == Reclaim && l.full != nil:
 		return false, l.full
@@ -203,6 +204,19 @@ func (l *Log) scarce(need int64, c Class) (ok bool, err error) {
 	}
 	return false, nil
 }
+
+// floor is what urgent reservations leave when space is short. Without a spare
+// the most that could be asked for is not there anyway. mu is held.
+func (l *Log) floor() int64 {
+	if len(l.spares) == 0 {
+		return l.head.size / 4 * 3
+	}
+	return l.spares[0].size + l.spares[0].size/16
+}
+
+// free is what a segment can take from an offset on; negative if that is too
+// far.
+func (s *segment) free(off int64) int64 { return s.size - tail - dropRoom - off }
 
 // wants asks for spares, the first of at least that size. mu is held.
 func (l *Log) wants(size int64) {

@@ -13,6 +13,9 @@ func (l *Log) rotate(size int64, wait bool) error {
 	if err := l.awaitNext(size, wait); err != nil {
 		return err
 	}
+	for l.head.busy {
+		l.changed.Wait()
+	}
 	if err := l.empty(FlagSeal); err != nil {
 		return err
 	}

@@ -64,6 +64,23 @@ func (l *Log) Abandon() {
 	_ = l.shut()
 }
 
+// Discard ends a log whose image is not complete and removes its files; what was
+// the log before still is.
+func (l *Log) Discard() error {
+	l.Abandon()
+	names, err := segmentNames(l.o.FS, l.o.Dir)
+	if err != nil {
+		return err
+	}
+	own := names[:0]
+	for _, name := range names {
+		if number, _ := parseName(name); number >= l.start {
+			own = append(own, name)
+		}
+	}
+	return removeFiles(l.o.FS, l.o.Dir, own)
+}
+
 // shut ends the goroutines and lets go of the files, which it removes if Off
 // said so, and of the directory. It returns the failure of the log or of this,
 // every time. dropMu is held.

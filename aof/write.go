@@ -113,7 +113,7 @@ func (l *Log) write(batch []byte, payload int, m mark) error {
 	head, off := l.head, l.off
 	l.mu.Unlock()
 	defer l.mu.Lock()
-	if l.always() && !l.doubt.Load() && !l.weaker.Load() {
+	if !l.weaker.Load() && !l.doubt.Load() && l.always() { // in the order opposite to SetPolicy's
 		h.flags |= FlagAlways
 	}
 	h.time = l.o.Now()

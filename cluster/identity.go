@@ -157,12 +157,16 @@ func (i *Identity) line() string {
 
 // write replaces the file: whole or not at all, whatever crashes.
 func (i *Identity) write() error {
+	text := i.line() + "\n"
+	if was, err := os.ReadFile(i.path); err == nil && string(was) == text {
+		return nil // a full disk is no reason not to start
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(i.path), filepath.Base(i.path)+".*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.WriteString(i.line() + "\n")
+	_, err = tmp.WriteString(text)
 	if e := tmp.Sync(); err == nil {
 		err = e
 	}

@@ -100,6 +100,9 @@ func (s *Server) resetStats() {
 // It is called before the configuration is in force. It vetoes only that the
 // append-only file be switched when it cannot.
 func (s *Server) changed(name string, old, new *config.Config) error {
+	if old.Dir != new.Dir && old.AppendOnly {
+		return errors.New("the append-only file is in the present directory; switch appendonly off first")
+	}
 	if old.AppendOnly != new.AppendOnly {
 		if err := s.switchLog(new); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/disqo/disqo/server/config"
@@ -21,6 +22,10 @@ func (e *LogFailure) Error() string {
 
 // Unwrap returns the reason.
 func (e *LogFailure) Unwrap() error { return e.Err }
+
+// errStopLoading ends a server that is told to stop while it loads. Its jobs are
+// where they were.
+var errStopLoading = errors.New("told to stop while the append-only file was loaded")
 
 // logFailed is told by the node that its log has failed.
 func (s *Server) logFailed(err error) {
@@ -44,6 +49,10 @@ func (s *Server) logOptions(cfg *config.Config) node.LogOptions {
 func (s *Server) load(ctx context.Context) error {
 	cfg := s.cfg.Get()
 	if !cfg.AppendOnly && !cfg.AOFEnqueueJobsOnce {
+		if names, _ := filepath.Glob(filepath.Join(cfg.AOFDir(), "*.aof")); len(names) > 0 {
+			s.log.Warn("there is an append-only file that is not loaded, as appendonly is no; switching that on later, or BGREWRITEAOF, replaces it",
+				"dir", cfg.AOFDir())
+		}
 		return nil
 	}
 	if _, err := os.Stat(cfg.AOFDir()); cfg.AOFEnqueueJobsOnce && err != nil {
@@ -55,9 +64,7 @@ func (s *Server) load(ctx context.Context) error {
 	start := time.Now()
 	loaded, err := s.node.OpenLog(ctx, s.logOptions(cfg))
 	if errors.Is(err, context.Canceled) {
-		s.log.Info("told to stop while the append-only file was loaded")
-		s.Shutdown()
-		return nil
+		return errStopLoading
 	}
 	if err != nil {
 		return fmt.Errorf("loading the append-only file in %s: %w", cfg.AOFDir(), err)
@@ -124,19 +131,49 @@ func (s *Server) reportLoaded(l *node.Loaded, cfg *config.Config, took time.Dura
 // switchLog turns the append-only file on or off, as CONFIG SET appendonly says.
 func (s *Server) switchLog(cfg *config.Config) error {
 	if !cfg.AppendOnly {
-		if err := s.node.StopLog(); err != nil && !errors.Is(err, node.ErrLogOff) {
-			return err
+		err := s.node.StopLog()
+		if err != nil && !errors.Is(err, node.ErrLogOff) {
+			s.log.Error("the append-only file is off, but may still be there: remove it", "dir", cfg.AOFDir(), "error", err)
+			return nil
 		}
-		s.log.Info("the append-only file is off and removed")
+		s.log.Info("the append-only file is off and removed", "dir", cfg.AOFDir())
 		return nil
 	}
+	if s.picture.Load() {
+		return errors.New("a BGREWRITEAOF is under way; try again when aof_rewrite_in_progress of INFO is 0")
+	}
+	s.log.Info("the append-only file is being written; one that is there is replaced", "dir", cfg.AOFDir())
 	return s.node.StartLog(s.logOptions(cfg), func(err error) {
-		if err != nil {
+		switch {
+		case err == nil:
+			s.log.Info("the append-only file is on: all jobs are on disk", "dir", cfg.AOFDir())
+		case errors.Is(err, node.ErrStopped):
 			s.log.Warn("the append-only file was not completed", "error", err)
-			return
+		default:
+			s.log.Error("the append-only file could not be written, and is off", "dir", cfg.AOFDir(), "error", err)
+			go s.logGivenUp()
 		}
-		s.log.Info("the append-only file is on: all jobs are on disk", "dir", cfg.AOFDir())
 	})
+}
+
+// logGivenUp switches off what could not be switched on.
+func (s *Server) logGivenUp() {
+	if err := s.cfg.Update("appendonly", "no"); err != nil {
+		s.log.Error("switching the append-only file off failed", "error", err)
+	}
+}
+
+// noteDisk logs when the disk becomes full, and when it is not any more.
+func (s *Server) noteDisk() {
+	full := s.node.LogInfo().Full
+	if (full != nil) == s.diskFull {
+		return
+	}
+	if s.diskFull = full != nil; s.diskFull {
+		s.log.Error("the disk of the append-only file is full: no job is added until there is space", "error", full)
+	} else {
+		s.log.Info("the disk of the append-only file has space again: jobs are added")
+	}
 }
 
 // BGREWRITEAOF
@@ -168,18 +205,24 @@ func (s *Server) rewrite(done func(error)) error {
 	}
 	ended := make(chan error, 1)
 	o := s.logOptions(s.cfg.Get())
+	o.Picture = true
 	o.Policy = node.NeverSync // nothing is promised of a picture, least of all that it knows what is delivered later
 	if err := s.node.StartLog(o, func(err error) { ended <- err }); err != nil {
 		return err
 	}
 	s.picture.Store(true)
 	s.helpers.Go(func() {
-		err := <-ended
-		if err == nil {
-			err = s.node.LeaveLog()
+		defer s.picture.Store(false)
+		select {
+		case err := <-ended:
+			if err == nil {
+				err = s.node.LeaveLog()
+			} else {
+				err = errors.Join(err, s.node.StopLog())
+			}
+			done(err)
+		case <-s.quit: // it is dropped when the node is closed
 		}
-		s.picture.Store(false)
-		done(err)
 	})
 	return nil
 }
@@ -198,6 +241,9 @@ func (s *Server) rewriteLast() error {
 	}
 	select {
 	case err := <-ended:
+		if err != nil && !s.cfg.Get().AppendOnly {
+			err = errors.Join(err, s.node.StopLog())
+		}
 		return err
 	case <-s.quit:
 		return nil // somebody else stops the server

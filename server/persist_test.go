@@ -137,9 +137,10 @@ func TestLogFailureEndsTheServer(t *testing.T) {
 				}
 				return nil
 			})
+			adder := dialed(t, s)
 			failing.Store(true)
 			began := time.Now()
-			require.Empty(t, line(t, dialed(t, s), "ADDJOB q two 0"))
+			require.Empty(t, line(t, adder, "ADDJOB q two 0"))
 			var failure *LogFailure
 			require.ErrorAs(t, <-done, &failure)
 			require.ErrorIs(t, failure, syscall.EIO)

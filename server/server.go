@@ -41,10 +41,11 @@ type Server struct {
 	conns     sync.WaitGroup
 	helpers   sync.WaitGroup // accept loops and the sampler
 
-	logFS   node.FS     // where the append-only file lives; nil is the system's
-	loading atomic.Bool // it is being read
-	picture atomic.Bool // one is being written, though appendonly is no
-	failed  chan error  // it failed
+	logFS    node.FS     // where the append-only file lives; nil is the system's
+	loading  atomic.Bool // it is being read
+	picture  atomic.Bool // one is being written, though appendonly is no
+	failed   chan error  // it failed
+	diskFull bool        // as last logged; the sampler's
 
 	pausedUntil atomic.Int64 // CLIENT PAUSE, milliseconds of the node's clock
 	stopping    atomic.Bool
@@ -151,6 +152,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.helpers.Go(s.sampler)
 	if err := s.load(ctx); err != nil {
 		_ = s.abort()
+		if errors.Is(err, errStopLoading) {
+			s.log.Info(err.Error())
+			return nil
+		}
 		return err
 	}
 	s.loading.Store(false)
@@ -263,6 +268,7 @@ func (s *Server) sampler() {
 }
 
 func (s *Server) sample(now time.Time) {
+	s.noteDisk()
 	s.stats.rate.sample(now, [3]int64{s.calls(), s.stats.netInput.Load(), s.stats.netOutput.Load()})
 	if used := s.node.Used(); used > s.stats.peakMemory.Load() {
 		s.stats.peakMemory.Store(used)

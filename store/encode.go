@@ -72,8 +72,8 @@ func (j *Job) validate(queue []byte) error {
 	switch {
 	case j.State >= numStates:
 		return corrupt("state %d", j.State)
-	case j.Created < 0 || j.Expires < 0 || j.NextQueue < 0:
-		return corrupt("negative time")
+	case j.Created < 0 || !possible(j.Expires) || !possible(j.NextQueue):
+		return corrupt("impossible time")
 	case j.Repl == 0:
 		return corrupt("replicated to no node")
 	case j.ID.AtMostOnce() != (j.Retry == 0):
@@ -83,3 +83,9 @@ func (j *Job) validate(queue []byte) error {
 	}
 	return nil
 }
+
+// mostTime is later than any time of a job: milliseconds, in 2200 years.
+const mostTime = 1 << 46
+
+// possible says that a time in milliseconds can be one of a job.
+func possible(ms int64) bool { return 0 <= ms && ms < mostTime }

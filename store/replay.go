@@ -95,8 +95,8 @@ func (s *Shard) replayState(rec []byte) error {
 		return corrupt("state %d", state)
 	}
 	qtime := int64(binary.LittleEndian.Uint64(rec[27:]))
-	if qtime < 0 {
-		return corrupt("negative time")
+	if !possible(qtime) {
+		return corrupt("impossible time")
 	}
 	h := s.index.find((*ID)(rec[2:26]))
 	if h == 0 {

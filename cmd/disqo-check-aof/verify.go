@@ -36,6 +36,9 @@ func (c *checked) print(out *bufio.Writer) {
 		fmt.Fprintf(out, "\n%d jobs to load, %d of them acknowledged; %d whose TTL is over; %d paused queues\n", s.Jobs, s.Acked, s.Expired, s.Paused)
 	}
 	for _, name := range c.report.Stale {
+		if c.state == stateCorrupt {
+			break // the broker does not start, and removes nothing
+		}
 		fmt.Fprintf(out, "%s is no part of the log: the broker removes it when it starts\n", name)
 	}
 	fmt.Fprintf(out, "%s: %s\n", c.state, c.explained())

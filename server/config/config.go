@@ -74,7 +74,7 @@ type Config struct {
 	AppendFsync              string // "always", "everysec" or "no"
 	AutoAOFRewritePercentage int    // garbage that starts a rewrite, in per cent of what lives; 0 = never
 	AutoAOFRewriteMinSize    int64  // no rewrite below this size
-	AOFSegmentSize           int64  // size of each file, 64kb..1gb
+	AOFSegmentSize           int64  // size of each file, 1mb..1gb
 	AOFLoadTruncated         bool   // load a log whose end is torn
 	AOFEnqueueJobsOnce       bool   // load the log at the next start, and queue at once what was queued
 

@@ -8,7 +8,7 @@ var ourDirectives = []directive{
 		"serve only loopback clients until a password is set"},
 	{"logformat", readable, enum(func(c *Config) *string { return &c.LogFormat }, "text", "text", "json"),
 		"form of a log line"},
-	{"aof-segment-size", readable, size(func(c *Config) *int64 { return &c.AOFSegmentSize }, 32*mb, 64*kb, 1*gb),
+	{"aof-segment-size", readable, size(func(c *Config) *int64 { return &c.AOFSegmentSize }, 32*mb, 1*mb, 1*gb),
 		"size of each file of the append-only file; the disk holds two more than the jobs need"},
 	{"max-job-size", readable | settable, size(func(c *Config) *int64 { return &c.MaxJobSize }, 4*mb, 1*kb, 512*mb),
 		"largest body of a job"},

@@ -37,8 +37,8 @@ func TestFullDisk(t *testing.T) {
 	for _, policy := range policies {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			dir := smallDisk(t, 8<<20)
-			p := on(t, dir, policy, "--aof-segment-size", "512kb")
+			dir := smallDisk(t, 16<<20)
+			p := on(t, dir, policy, "--aof-segment-size", "1mb")
 			c := p.Dial(t)
 			body := strings.Repeat("x", 1000)
 			var ids []string
@@ -52,8 +52,8 @@ func TestFullDisk(t *testing.T) {
 				}
 				require.Less(t, len(ids), 20_000)
 			}
-			require.Regexp(t, `^-MISCONF Errors writing to the AOF file: .*appendonlydir/\d+\.aof, which needs 524,288 bytes: no space left on device`, refusal)
-			require.Greater(t, len(ids), 4000, "most of the disk was used")
+			require.Regexp(t, `^-MISCONF Errors writing to the AOF file: .*appendonlydir/\d+\.aof, which needs 1,048,576 bytes: no space left on device`, refusal)
+			require.Greater(t, len(ids), 10_000, "most of the disk was used")
 			require.Equal(t, "err", info(c, "aof_last_write_status"))
 			require.Equal(t, "+PONG\r\n", c.Do("PING"))
 			require.Equal(t, body, get(c, "q"), "consumers go on")
@@ -72,7 +72,7 @@ func TestFullDisk(t *testing.T) {
 			})
 			require.Equal(t, "ok", info(c, "aof_last_write_status"))
 			p.Kill(t)
-			c = on(t, dir, policy, "--aof-segment-size", "512kb").Dial(t)
+			c = on(t, dir, policy, "--aof-segment-size", "1mb").Dial(t)
 			for _, id := range ids[half:] {
 				require.Equal(t, "queued", show(t, c, id, "state"), "lost")
 			}
@@ -85,8 +85,8 @@ func TestFullDisk(t *testing.T) {
 // room.
 func TestFullDiskNeedsRewrite(t *testing.T) {
 	t.Parallel()
-	dir := smallDisk(t, 6<<20)
-	p := on(t, dir, "everysec", "--aof-segment-size", "512kb", "--auto-aof-rewrite-min-size", "1mb")
+	dir := smallDisk(t, 12<<20)
+	p := on(t, dir, "everysec", "--aof-segment-size", "1mb", "--auto-aof-rewrite-min-size", "2mb")
 	c := p.Dial(t)
 	body := strings.Repeat("x", 1000)
 	var ids []string

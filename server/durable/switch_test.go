@@ -96,13 +96,13 @@ func TestSwitchFails(t *testing.T) {
 func TestRewrite(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	p := on(t, dir, "everysec", "--aof-segment-size", "64kb", "--auto-aof-rewrite-percentage", "0")
+	p := on(t, dir, "everysec", "--aof-segment-size", "1mb", "--auto-aof-rewrite-percentage", "0")
 	c := p.Dial(t)
 	pinned := c.Job("q", "pinned", "DELAY", "86400", "TTL", "100000")
 	c.Do("PAUSE", "p", "in")
 	for range 40 {
 		for range 50 {
-			c.Send(string(servertest.Command("ADDJOB", "q", string(make([]byte, 400)), "0")))
+			c.Send(string(servertest.Command("ADDJOB", "q", string(make([]byte, 8000)), "0")))
 		}
 		for range 50 {
 			c.Raw()

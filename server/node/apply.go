@@ -30,6 +30,9 @@ func (n *Node) apply(sh *shard, need room, m *Mark, what change) error {
 	for {
 		j := n.journal.Load()
 		if err := j.reserve(need); err != nil {
+			if n.journal.Load() != j {
+				continue
+			}
 			return err
 		}
 		done, ok := n.locked(sh, j, need, what)

@@ -9,9 +9,10 @@ import (
 
 // journal is a log that changes are appended to.
 type journal struct {
-	log   *aof.Log
-	since uint32 // first segment of this log
-	keep  keeper
+	log     *aof.Log
+	since   uint32 // first segment of this log
+	picture bool   // it is left as soon as it is whole
+	keep    keeper
 }
 
 // Mark says how much of the log must be safe before something may be answered:

@@ -20,6 +20,8 @@ type keeper struct {
 	once sync.Once // closes quit
 	wg   sync.WaitGroup
 
+	ended chan struct{} // closed when the image is complete, or given up
+
 	mu        sync.Mutex
 	whole     bool        // all that lives is in the log
 	wanted    func(error) // a rewrite was asked for; told when it ended
@@ -37,19 +39,38 @@ const (
 	oldestPart  = 8           // of the sealed segments, an eighth is rewritten at a time
 )
 
-// errStopped ends a rewrite because the log was switched off.
-var errStopped = errors.New("node: the log was switched off")
+// ErrStopped ends a rewrite.
+var ErrStopped = errors.New("node: the log was switched off, or the node stopped, before that was done")
 
 func (k *keeper) init(n *Node, j *journal, whole bool) {
 	k.n, k.j, k.whole, k.took = n, j, whole, -1
-	k.kick, k.quit = n.sealed, make(chan struct{})
+	k.kick, k.quit, k.ended = n.sealed, make(chan struct{}), make(chan struct{})
+	if whole {
+		close(k.ended)
+	}
+}
+
+// begin notes how much lives in a log that was read.
+func (k *keeper) begin() {
+	live, _ := k.n.live(0)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.base = live
+}
+
+// complete reports whether all that lives is in the log.
+func (k *keeper) complete() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.whole
 }
 
 // start runs the keeper. done, if not nil, is told when the log is whole.
 func (k *keeper) start(done func(error)) {
 	k.wg.Go(func() {
-		if !k.whole {
+		if !k.complete() {
 			err := k.image()
+			close(k.ended)
 			done(err)
 			if err != nil {
 				return
@@ -63,7 +84,7 @@ func (k *keeper) stop() {
 	k.once.Do(func() { close(k.quit) })
 	k.wg.Wait()
 	if wanted := k.takeWanted(); wanted != nil {
-		wanted(errStopped)
+		wanted(ErrStopped)
 	}
 }
 
@@ -88,6 +109,9 @@ func (k *keeper) stopped() bool {
 func (k *keeper) request(done func(error)) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.stopped() {
+		return ErrLogOff
+	}
 	if k.rewriting || k.wanted != nil || !k.whole {
 		return ErrRewriting
 	}
@@ -146,7 +170,13 @@ func (k *keeper) rewriteAll() error {
 		if err := k.j.log.Rotate(); err != nil && !errors.As(err, &full) {
 			return err
 		}
-		return k.rewriteBelow(k.j.log.Head())
+		head := k.j.log.Head()
+		for sealed := k.j.log.Sealed(); len(sealed) > 0 && sealed[0].Number < head; sealed = k.j.log.Sealed() {
+			if err := k.rewriteOldest(sealed); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -186,8 +216,21 @@ func (k *keeper) reclaim() bool {
 	case sizes.HeadUsed < sizes.Head/4:
 		return false // what lives in the oldest may yet go by itself; there is time until the reserve is made
 	}
-	last := sealed[(len(sealed)-1)/oldestPart]
-	return k.job(func() error { return k.rewriteBelow(last.Number + 1) }) == nil
+	return k.job(func() error { return k.rewriteOldest(sealed) }) == nil
+}
+
+// rewriteOldest makes the oldest of the sealed segments needless and drops
+// them. On a full disk that is one at a time, and only if what lives in it fits
+// the reserve: half of it would free nothing and leave nothing.
+func (k *keeper) rewriteOldest(sealed []aof.SealedSegment) error {
+	last := sealed[(len(sealed)-1)/oldestPart].Number
+	if full := k.j.log.Full(); full != nil {
+		last = sealed[0].Number
+		if need := rewriteNeed(int(k.n.liveUntil(last))); int64(need.bytes) > k.j.log.Sizes().Free {
+			return full
+		}
+	}
+	return k.rewriteBelow(last + 1)
 }
 
 // rewriteBelow makes the segments before below needless and drops them.
@@ -214,7 +257,7 @@ func (k *keeper) rewriteShard(sh *shard, below uint32) error {
 	bytes := rewriteRoom
 	for pos := int64(0); pos >= 0; {
 		if k.stopped() {
-			return errStopped
+			return ErrStopped
 		}
 		need := 0
 		err := k.n.apply(sh, rewriteNeed(bytes), &Mark{}, func(s *store.Shard, _ int64, fx *store.Effects) {
@@ -233,15 +276,15 @@ func rewriteNeed(bytes int) room {
 	return room{bytes + (bytes/store.MinPutSize+1)*aof.RecordOverhead, aof.Reclaim}
 }
 
-// wait passes an error on, but for a lack of room: that is waited out.
+// wait passes an error on, but for that of a disk that does not keep up: that is
+// waited out.
 func (k *keeper) wait(err error) error {
-	var full *aof.FullError
-	if err == nil || !errors.As(err, &full) && !errors.Is(err, aof.ErrBusy) {
+	if !errors.Is(err, aof.ErrBusy) {
 		return err
 	}
 	select {
 	case <-k.quit:
-		return errStopped
+		return ErrStopped
 	case <-time.After(keepEvery):
 		return nil
 	}
@@ -258,6 +301,21 @@ func (k *keeper) info() LogInfo {
 		info.State = "wait-rewrite"
 	}
 	return info
+}
+
+// liveUntil returns the bytes of the records that are needed in segments up to
+// last.
+func (n *Node) liveUntil(last uint32) (bytes int64) {
+	for i := range n.shards {
+		n.shards[i].read(func(s *store.Shard) {
+			s.Live(func(segment uint32, b int64) {
+				if segment <= last {
+					bytes += b
+				}
+			})
+		})
+	}
+	return bytes
 }
 
 // live returns the bytes of the records that are needed, and the oldest segment

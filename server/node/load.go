@@ -48,11 +48,12 @@ func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
 	loaded := &Loaded{Report: report}
 	trust := store.Trust{Complete: report.Clean || report.Always, QueueAll: o.QueueAll}
 	if o.ReadOnce {
+		n.above = log.Head()
 		log.Abandon()
-		return loaded, n.settle(trust, &loaded.Settled)
+		return loaded, n.settle(ctx, trust, &loaded.Settled)
 	}
-	j := n.attach(log, 1, true)
-	if err = n.settle(trust, &loaded.Settled); err == nil {
+	j := n.attach(log, 1, true, false)
+	if err = n.settle(ctx, trust, &loaded.Settled); err == nil {
 		err = log.Sync(log.End())
 	}
 	if err != nil {
@@ -61,7 +62,7 @@ func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
 		return nil, err
 	}
 	log.Trust() // that jobs are doubtful is on disk
-	j.keep.base, _ = n.live(0)
+	j.keep.begin()
 	j.keep.start(nil)
 	return loaded, nil
 }
@@ -87,12 +88,12 @@ type loader struct {
 	gather [][]byte // by shard
 	queues []chan piece
 	wg     sync.WaitGroup
-	spare  sync.Pool
+	spare  chan []byte           // buffers to be used again
 	err    atomic.Pointer[error] // the first of a worker
 }
 
 func newLoader(ctx context.Context, n *Node) *loader {
-	l := &loader{ctx: ctx, n: n, gather: make([][]byte, len(n.shards)), queues: make([]chan piece, runtime.GOMAXPROCS(0))}
+	l := &loader{ctx: ctx, n: n, gather: make([][]byte, len(n.shards)), queues: make([]chan piece, runtime.GOMAXPROCS(0)), spare: make(chan []byte, 2*len(n.shards))}
 	for i := range l.queues {
 		l.queues[i] = make(chan piece, pieceQueue)
 		l.wg.Go(func() { l.work(l.queues[i]) })
@@ -126,7 +127,10 @@ func (l *loader) record(segment uint32, rec []byte) error {
 	for i := int(low >> l.n.shift); i <= int(high>>l.n.shift); i++ {
 		b := l.gather[i]
 		if b == nil {
-			b, _ = l.spare.Get().([]byte)
+			select {
+			case b = <-l.spare:
+			default:
+			}
 		}
 		b = binary.LittleEndian.AppendUint32(b, segment)
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(rec)))
@@ -170,7 +174,10 @@ func (l *loader) work(pieces <-chan piece) {
 			l.err.CompareAndSwap(nil, &err)
 		}
 		if cap(p.data) <= 2*pieceBytes {
-			l.spare.Put(p.data[:0]) //nolint:staticcheck // a slice header a piece is nothing
+			select {
+			case l.spare <- p.data[:0]:
+			default:
+			}
 		}
 	}
 }
@@ -189,19 +196,24 @@ func replay(s *store.Shard, data []byte) error {
 }
 
 // settleStep is how many positions are settled under one hold of a lock.
-const settleStep = 1024
+const settleStep = 256
 
 // settle makes the shards ready for use after a log was read, all at once.
-func (n *Node) settle(trust store.Trust, sum *store.Settled) error {
+func (n *Node) settle(ctx context.Context, trust store.Trust, sum *store.Settled) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	next := atomic.Int64{}
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(n.shards)); i = next.Add(1) - 1 {
 				var part store.Settled
-				err := n.settleShard(&n.shards[i], trust, &part)
+				err := n.settleShard(ctx, &n.shards[i], trust, &part)
+				if err != nil {
+					cancel()
+				}
 				mu.Lock()
 				failed = cmp.Or(failed, err)
 				sum.Add(part)
@@ -213,9 +225,16 @@ func (n *Node) settle(trust store.Trust, sum *store.Settled) error {
 	return failed
 }
 
-func (n *Node) settleShard(sh *shard, trust store.Trust, part *store.Settled) (err error) {
+func (n *Node) settleShard(ctx context.Context, sh *shard, trust store.Trust, part *store.Settled) (err error) {
+	need := room{settleStep * (store.StateSize + aof.RecordOverhead), aof.Reclaim}
+	if trust.Complete {
+		need = room{} // no job is in doubt
+	}
 	for pos := int64(0); pos >= 0 && err == nil; {
-		err = n.apply(sh, forJobs(settleStep), &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
+		if err = ctx.Err(); err != nil {
+			return err
+		}
+		err = n.apply(sh, need, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
 			pos = s.Settle(now, pos, settleStep, trust, fx, part)
 		})
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -17,6 +18,7 @@ type LogOptions struct {
 	SegmentSize int64      // bytes of a file; 0 is aof's default
 	RefuseTorn  bool       // do not open a log whose end is torn
 	QueueAll    bool       // queue at once what was queued, also jobs that other nodes hold
+	Picture     bool       // what StartLog begins is left when it is whole, and dropped if the node is closed before
 	ReadOnce    bool       // load the log, but do not go on with it; Policy has no effect
 }
 
@@ -36,8 +38,8 @@ var (
 
 // attach makes a log the one that changes are appended to, and starts its
 // keeper. whole says that everything that lives is in the log already.
-func (n *Node) attach(log *aof.Log, since uint32, whole bool) *journal {
-	j := &journal{log: log, since: since}
+func (n *Node) attach(log *aof.Log, since uint32, whole, picture bool) *journal {
+	j := &journal{log: log, since: since, picture: picture}
 	j.keep.init(n, j, whole)
 	n.journal.Store(j)
 	return j
@@ -60,7 +62,7 @@ func (n *Node) detach(j *journal) {
 // StartLog begins a new log: from now on changes are appended, and all that is
 // there already is written by and by. done is called, from another goroutine,
 // once that is on disk and the log would be loaded after a crash, or when it
-// failed or was stopped before. Errors of the beginning are returned: ErrLogOn,
+// failed, for lack of space too, or was stopped before: then StopLog is called for. Errors of the beginning are returned: ErrLogOn,
 // *aof.FullError, aof.ErrLocked and those of the file system.
 func (n *Node) StartLog(o LogOptions, done func(error)) error {
 	n.logMu.Lock()
@@ -72,7 +74,7 @@ func (n *Node) StartLog(o LogOptions, done func(error)) error {
 	if err != nil {
 		return err
 	}
-	j := n.attach(log, log.Start(), false)
+	j := n.attach(log, log.Start(), false, o.Picture)
 	j.keep.start(done)
 	return nil
 }
@@ -90,22 +92,38 @@ func (n *Node) endLog(how func(*aof.Log) error) error {
 }
 
 // StopLog switches the log off and removes it: it must not bring back, one
-// day, what was done since.
-func (n *Node) StopLog() error { return n.endLog((*aof.Log).Off) }
+// day, what was done since. One that was not whole yet leaves what was there
+// before it.
+func (n *Node) StopLog() error {
+	if j := n.journal.Load(); j != nil && !j.keep.complete() {
+		return n.endLog((*aof.Log).Discard)
+	}
+	return n.endLog((*aof.Log).Off)
+}
 
 // LeaveLog ends the appending to a log that is whole, but keeps it: it is a
 // picture of the jobs of this moment.
 func (n *Node) LeaveLog() error {
 	return n.endLog(func(log *aof.Log) error {
-		err := log.Sync(log.End())
+		err := cmp.Or(log.SetPolicy(aof.No), log.Sync(log.End()))
 		log.Abandon() // not closed in good order: it does not know who gets which job from now on
 		return err
 	})
 }
 
-// closeLog ends the log in good order, if there is one.
+// closeLog ends the log in good order, if there is one; a log that is not whole
+// yet is made so first.
 func (n *Node) closeLog() error {
-	err := n.endLog((*aof.Log).Close)
+	how := (*aof.Log).Close
+	if j := n.journal.Load(); j != nil {
+		if !j.picture {
+			<-j.keep.ended
+		}
+		if !j.keep.complete() {
+			how = (*aof.Log).Discard
+		}
+	}
+	err := n.endLog(how)
 	if err == nil || errors.Is(err, ErrLogOff) {
 		return nil
 	}
@@ -116,7 +134,7 @@ func (n *Node) closeLog() error {
 func (n *Node) SetPolicy(p aof.Policy) error {
 	n.logMu.Lock()
 	defer n.logMu.Unlock()
-	if j := n.journal.Load(); j != nil {
+	if j := n.journal.Load(); j != nil && !j.picture {
 		return j.log.SetPolicy(p)
 	}
 	return nil
