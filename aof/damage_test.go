@@ -204,7 +204,7 @@ func TestDamagedSpare(t *testing.T) {
 		change(t, o, spare, spoil)
 		l, _, got := open(t, o)
 		require.Equal(t, want, got)
-		require.Eventually(t, func() bool { return l.Sizes().Files > len(names) }, waiting, tick)
+		require.Eventually(t, func() bool { return l.Sizes().Files == len(names) }, waiting, tick)
 		commit(t, l, "more")
 		want = append(want, "more")
 		l.Abandon()

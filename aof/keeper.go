@@ -119,6 +119,7 @@ func (l *Log) provideOnce() bool {
 	case isFull(err):
 		l.full = &FullError{path, size, err}
 		l.want = 0 // whoever still needs it asks again
+		l.makeDo(h)
 		l.look()
 	default:
 		_ = l.fail(fmt.Errorf("aof: making %s: %w", path, err))
@@ -129,6 +130,19 @@ func (l *Log) provideOnce() bool {
 	}
 	l.provided()
 	return err == nil
+}
+
+// makeDo makes the spare that there is none of as large as the space allows:
+// what is left of a head that was cut is some. mu is held, and let go meanwhile.
+func (l *Log) makeDo(h segmentHeader) {
+	for size := l.o.SegmentSize / 2; len(l.spares) == 0 && size >= max(minSegment, l.o.SegmentSize/8); size /= 2 {
+		l.mu.Unlock()
+		made, err := l.make(h, size)
+		l.mu.Lock()
+		if err == nil {
+			l.spares = append(l.spares, made)
+		}
+	}
 }
 
 // look tells the owner that segments that can go are wanted. mu is held.

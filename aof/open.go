@@ -176,7 +176,8 @@ func (l *Log) bury(v *survey) error {
 	err := l.last(v, 0)
 	if err == nil && v.report.Empty {
 		if v.head.last.flags&FlagSeal != 0 {
-			err = l.leave(v)
+			err = l.leaveHead(v)
+			v.last = segmentName(l.head.number)
 		}
 		if err == nil {
 			err = l.mark(FlagOff | FlagImage)
@@ -193,25 +194,8 @@ func (l *Log) bury(v *survey) error {
 	return nil
 }
 
-// leave goes on in the segment behind a sealed head.
-func (l *Log) leave(v *survey) error {
-	old := l.head
-	next, err := l.adopt(v, 0, old.number)
-	var full *FullError
-	switch {
-	case errors.As(err, &full) && v.head.last.flags&FlagSeal == 0 && !v.head.shut && old.free(l.off) > 0:
-		return l.stay(v, full)
-	case err != nil:
-		return err
-	}
-	v.last = segmentName(next.number)
-	l.head, l.off, l.syncedTo = next, SegmentHeader, SegmentHeader
-	return old.file.Close()
-}
-
 // resume goes on with a log. What it ends in is durable before anything is
-// removed on account of it, and the next segment is there before the head is
-// sealed.
+// removed on account of it.
 func (l *Log) resume(v *survey) error {
 	l.image = true
 	if err := l.last(v, 0); err != nil {
@@ -220,13 +204,34 @@ func (l *Log) resume(v *survey) error {
 	if err := removeFiles(l.o.FS, l.o.Dir, v.report.Stale); err != nil {
 		return err
 	}
+	l.before(v, len(v.log)-1)
+	used := 0
+	if v.head.shut || v.head.last.flags&FlagSeal != 0 || l.head.free(l.off) < l.head.size/16 {
+		if err := l.leaveHead(v); err != nil {
+			return err
+		}
+		used = min(1, len(v.spares))
+	}
+	l.stats = Sizes{}
+	for i := used; i < len(v.spares); i++ {
+		spare, err := l.adopt(v, i, l.head.number+uint32(i-used))
+		if errors.As(err, &l.full) {
+			break // there is space, or there is not: the keeper will see
+		}
+		if err != nil {
+			return err
+		}
+		l.spares = append(l.spares, spare)
+	}
+	return l.mark(0) // from here on it is no log that was closed, whatever may be lost of it
+}
+
+// leaveHead goes on in the next segment, as the log was closed in the head or
+// has filled it. The next one is there before the head is sealed.
+func (l *Log) leaveHead(v *survey) error {
 	old := l.head
 	next, err := l.adopt(v, 0, old.number)
-	var full *FullError
-	switch {
-	case errors.As(err, &full) && v.head.last.flags&FlagSeal == 0 && !v.head.shut && old.free(l.off) > 0:
-		return l.stay(v, full)
-	case err != nil:
+	if err != nil {
 		return err
 	}
 	if v.head.last.flags&FlagSeal == 0 {
@@ -237,29 +242,12 @@ func (l *Log) resume(v *survey) error {
 	if err := old.file.Truncate(l.off); err != nil {
 		return errors.Join(fmt.Errorf("aof: cutting %s: %w", old.path, err), next.file.Close())
 	}
-	l.before(v, len(v.log)-1)
 	l.sealed = append(l.sealed, SealedSegment{old.number, l.off, l.off})
 	l.head, l.off, l.syncedTo = next, SegmentHeader, SegmentHeader
-	l.stats = Sizes{}
 	if err := old.file.Close(); err != nil {
 		return fmt.Errorf("aof: closing %s: %w", old.path, err)
 	}
-	for i := 1; i < len(v.spares); i++ {
-		spare, err := l.adopt(v, i, next.number+uint32(i)-1)
-		if err != nil {
-			return err
-		}
-		l.spares = append(l.spares, spare)
-	}
-	return l.mark(0) // from here on it is no log that was closed, whatever may be lost of it
-}
-
-// stay goes on in the segment that was the head, as the disk is too full for
-// another.
-func (l *Log) stay(v *survey, full *FullError) error {
-	l.before(v, len(v.log)-1)
-	l.stats, l.full = Sizes{}, full
-	return l.mark(0)
+	return nil
 }
 
 // before lists the first n segments of the log as sealed.
@@ -332,7 +320,11 @@ func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 	}
 	h.created, h.salt = l.o.Now(), l.salt
 	if err := l.prepare(f, h, size); err != nil {
-		return nil, errors.Join(l.unmade(h.number, size, err), f.Close())
+		more := f.Close()
+		if isFull(err) {
+			more = errors.Join(more, removeFiles(l.o.FS, l.o.Dir, []string{spare.name})) // it holds nothing
+		}
+		return nil, errors.Join(l.unmade(h.number, size, err), more)
 	}
 	return &segment{number: h.number, path: path, file: f, size: size}, nil
 }

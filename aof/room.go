@@ -211,7 +211,7 @@ func (l *Log) floor() int64 {
 	if len(l.spares) == 0 {
 		return l.head.size / 4 * 3
 	}
-	return l.spares[0].size + l.spares[0].size/16
+	return l.o.SegmentSize + l.o.SegmentSize/16
 }
 
 // free is what a segment can take from an offset on; negative if that is too

@@ -107,9 +107,15 @@ func TestLoading(t *testing.T) {
 
 	gated.gate = make(chan struct{})
 	s, _, done = onDisk(t, dir, gated)
+	other := dialed(t, s)
+	require.Regexp(t, `^-LOADING`, line(t, other, "PING"))
+	_, err := io.WriteString(other, strings.Repeat("ADDJOB q lost 0\r\n", 100))
+	require.NoError(t, err)
 	require.Empty(t, line(t, dialed(t, s), "SHUTDOWN"))
 	close(gated.gate)
 	require.NoError(t, <-done, "told to stop while loading")
+	said, _ := io.ReadAll(other)
+	require.NotContains(t, string(said), "+D-", "what is not loaded cannot take jobs")
 	s, stop, done = onDisk(t, dir, disk)
 	require.Equal(t, ":10\r\n", loadedLine(t, s, "QLEN q"))
 	stop()
@@ -179,6 +185,33 @@ func TestHandOffIsOnDisk(t *testing.T) {
 		end()
 		require.NoError(t, <-ended)
 	}
+	stop()
+	require.NoError(t, <-done)
+}
+
+// A picture for which there is no room is given up: the broker, which keeps
+// nothing on disk, goes on and stops as ever.
+func TestPictureOnFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := memfs.New()
+	disk.SetCapacity(1 << 20)
+	s, stop, done := onDisk(t, t.TempDir(), disk, "--appendonly", "no", "--aof-segment-size", "1mb")
+	c := dialed(t, s)
+	for i := range 3000 {
+		require.Regexp(t, `^\+D-`, line(t, c, fmt.Sprintf("ADDJOB q%d %s 0", i%100, strings.Repeat("x", 1000))))
+	}
+	require.Regexp(t, `^\+Background`, line(t, c, "BGREWRITEAOF"))
+	require.Eventually(t, func() bool { return !s.picture.Load() }, 30*time.Second, time.Millisecond)
+	id := line(t, c, "ADDJOB q x 0")
+	require.Regexp(t, `^\+D-`, id)
+	require.Equal(t, ":1\r\n", line(t, c, "ACKJOB "+strings.TrimSpace(id[1:])))
+	names, err := disk.List(s.cfg.Get().AOFDir())
+	require.NoError(t, err)
+	require.Equal(t, []string{"lock"}, names, "its files are gone")
+
+	require.Equal(t, "+OK\r\n", line(t, c, "CONFIG SET appendonly yes"))
+	require.Eventually(t, func() bool { return !s.cfg.Get().AppendOnly }, 30*time.Second, time.Millisecond, "it cannot be kept on disk")
+	require.Regexp(t, `^\+D-`, line(t, c, "ADDJOB q x 0"))
 	stop()
 	require.NoError(t, <-done)
 }

@@ -23,6 +23,16 @@ func cpuTimes() (t processTimes) {
 	}
 }
 
+// fileLimit returns how many descriptors the process may have, 0 if the system
+// does not say.
+func fileLimit() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
 // residentBytes returns the resident memory of the process, 0 if the system
 // does not say.
 func residentBytes() int64 {

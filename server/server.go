@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,8 +90,28 @@ func New(o Options) (*Server, error) {
 		_ = s.Close()
 		return nil, err
 	}
+	s.fitFiles(cfg)
 	s.cfg.OnChange(s.changed)
 	return s, nil
+}
+
+// ownFiles is how many descriptors are left for what is no client: listeners,
+// the log, the append-only file.
+const ownFiles = 64
+
+// fitFiles lowers maxclients to what the system's limit of descriptors allows:
+// clients must not take those of the append-only file.
+func (s *Server) fitFiles(cfg *config.Config) {
+	limit := fileLimit()
+	if limit == 0 || cfg.MaxClients <= limit-ownFiles {
+		return
+	}
+	most := max(1, limit-ownFiles)
+	s.log.Warn("maxclients is lowered, as the process may not open more files; raise its limit (ulimit -n, LimitNOFILE)",
+		"files", limit, "maxclients", most, "was", cfg.MaxClients)
+	if err := s.cfg.Update("maxclients", strconv.Itoa(most)); err != nil {
+		s.log.Warn("lowering maxclients failed", "error", err)
+	}
 }
 
 // open makes the node and the listeners.

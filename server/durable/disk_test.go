@@ -4,6 +4,7 @@ package durable
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,6 +112,44 @@ func TestFullDiskNeedsRewrite(t *testing.T) {
 	for _, id := range kept {
 		require.Equal(t, "queued", show(t, c, id, "state"), "lost")
 	}
+}
+
+// Jobs are acknowledged in no order on a full disk, over restarts that find it
+// full. That never stops, and makes room in the end.
+func TestFullDiskAnyOrder(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t, 24<<20)
+	args := []string{"--aof-segment-size", "1mb"}
+	p := on(t, dir, "everysec", args...)
+	c := p.Dial(t)
+	var ids []string
+	for full := false; !full; {
+		for range 100 {
+			c.Send(string(servertest.Command("ADDJOB", "q", strings.Repeat("x", 300), "0")))
+		}
+		for range 100 {
+			if reply := c.Raw(); reply[0] == '+' {
+				ids = append(ids, reply[1:41])
+			} else {
+				full = true
+			}
+		}
+	}
+	for range 3 {
+		p.Kill(t)
+		p = on(t, dir, "everysec", args...)
+		c = p.Dial(t)
+		require.Equal(t, fmt.Sprint(len(ids)), info(c, "registered_jobs"))
+		require.Regexp(t, `^-MISCONF`, c.Do("ADDJOB", "q", "x", "0"))
+		require.Equal(t, strings.Repeat("x", 300), get(c, "q"))
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	for _, id := range ids {
+		require.Equal(t, ":1\r\n", c.Do("ACKJOB", id))
+	}
+	eventually(t, "adding resumes", func() bool { return strings.HasPrefix(c.Do("ADDJOB", "q", "more", "0"), "+") })
+	require.Contains(t, p.Log(), "the disk of the append-only file is full")
+	require.Contains(t, p.Log(), "has space again")
 }
 
 // A write that fails on allocated space ends the process with its own exit

@@ -172,6 +172,9 @@ func (k *keeper) rewriteAll() error {
 		}
 		head := k.j.log.Head()
 		for sealed := k.j.log.Sealed(); len(sealed) > 0 && sealed[0].Number < head; sealed = k.j.log.Sealed() {
+			if full := k.j.log.Full(); full != nil {
+				return full // what is left is for what is worth it; see reclaim
+			}
 			if err := k.rewriteOldest(sealed); err != nil {
 				return err
 			}
@@ -209,8 +212,9 @@ func (k *keeper) reclaim() bool {
 	garbage := sizes.Sealed + sizes.HeadUsed - live
 	percent := k.n.auto.percent.Load()
 	switch {
-	case k.j.log.Full() != nil && garbage > sizes.Head:
+	case k.j.log.Full() != nil && garbage > sizes.Head+int64(len(sealed))*2*rewriteRoom:
 		// Whatever the thresholds say: there is space to be had, and none to spare.
+		// It must be more than may be wasted at the ends of segments on the way.
 	case percent == 0 || sizes.Disk < k.n.auto.minSize.Load() || garbage <= live/100*percent:
 		return false
 	case sizes.HeadUsed < sizes.Head/4:

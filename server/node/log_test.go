@@ -303,6 +303,68 @@ func TestWeakPolicyIsNotTrusted(t *testing.T) {
 	}
 }
 
+// A policy that is set while a picture is taken does not make it a log to be
+// trusted.
+func TestPictureKeepsItsPolicy(t *testing.T) {
+	t.Parallel()
+	fs := memfs.New()
+	n := newNode(t, Options{})
+	s := spec("q", "body")
+	s.Retry = 0
+	add(t, n, s)
+	done := make(chan error, 1)
+	o := LogOptions{FS: fs, Dir: logDir, SegmentSize: 64 << 10, Policy: NeverSync, Picture: true}
+	require.NoError(t, n.StartLog(o, func(err error) { done <- err }))
+	require.NoError(t, n.SetPolicy(aof.Always))
+	require.NoError(t, <-done)
+	_, err := safely(n, spec("other", "x"))
+	require.NoError(t, err)
+	require.NoError(t, n.LeaveLog())
+	require.Equal(t, []string{"body"}, fetch(t, n, 1, "q"))
+	n, loaded := openNode(t, fs.CrashNone(), LogOptions{Policy: aof.No, ReadOnce: true, QueueAll: true})
+	require.Equal(t, 1, loaded.Doubtful)
+	require.Empty(t, fetch(t, n, 1, "q"), "delivered twice")
+}
+
+// A log that is begun where another was read from is not taken for that one,
+// whatever its segments are called.
+func TestNewLogAfterReadingOnce(t *testing.T) {
+	t.Parallel()
+	fs := memfs.New()
+	n, _ := openNode(t, fs, LogOptions{Policy: aof.Always})
+	_, err := safely(n, spec("q", "old"))
+	require.NoError(t, err)
+	require.NoError(t, n.Close())
+	n, _ = openNode(t, fs, LogOptions{ReadOnce: true})
+	done, elsewhere := make(chan error, 1), memfs.New()
+	require.NoError(t, n.StartLog(LogOptions{FS: elsewhere, Dir: logDir}, func(err error) { done <- err }))
+	require.NoError(t, <-done)
+	_, loaded := openNode(t, elsewhere.CrashNone(), LogOptions{})
+	require.Equal(t, 1, loaded.Jobs)
+}
+
+// A node that is closed while its log is being completed completes it; a
+// picture is dropped.
+func TestCloseCompletesTheLog(t *testing.T) {
+	t.Parallel()
+	for _, picture := range []bool{false, true} {
+		fs := memfs.New()
+		n := newNode(t, Options{})
+		for range 5000 {
+			add(t, n, spec("q", "body"))
+		}
+		o := LogOptions{FS: fs, Dir: logDir, SegmentSize: 64 << 10, Picture: picture}
+		require.NoError(t, n.StartLog(o, func(error) {}))
+		require.NoError(t, n.Close())
+		_, loaded := openNode(t, fs, o)
+		if picture {
+			require.Contains(t, []int{0, 5000}, loaded.Jobs, "all or nothing")
+		} else {
+			require.Equal(t, 5000, loaded.Jobs)
+		}
+	}
+}
+
 // Switching off and on does not take what was journalled then for journalled
 // now.
 func TestSwitchOffAndOn(t *testing.T) {
