@@ -151,12 +151,12 @@ func (s *Server) switchLog(cfg *config.Config) error {
 			s.log.Warn("the append-only file was not completed", "error", err)
 		default:
 			s.log.Error("the append-only file could not be written, and is off", "dir", cfg.AOFDir(), "error", err)
-			go s.logGivenUp()
+			s.givenUp <- struct{}{}
 		}
 	})
 }
 
-// logGivenUp switches off what could not be switched on.
+// logGivenUp switches off what could not be switched on. The sampler calls it.
 func (s *Server) logGivenUp() {
 	if err := s.cfg.Update("appendonly", "no"); err != nil {
 		s.log.Error("switching the append-only file off failed", "error", err)

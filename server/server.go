@@ -42,11 +42,12 @@ type Server struct {
 	conns     sync.WaitGroup
 	helpers   sync.WaitGroup // accept loops and the sampler
 
-	logFS    node.FS     // where the append-only file lives; nil is the system's
-	loading  atomic.Bool // it is being read
-	picture  atomic.Bool // one is being written, though appendonly is no
-	failed   chan error  // it failed
-	diskFull bool        // as last logged; the sampler's
+	logFS    node.FS       // where the append-only file lives; nil is the system's
+	loading  atomic.Bool   // it is being read
+	picture  atomic.Bool   // one is being written, though appendonly is no
+	failed   chan error    // it failed
+	givenUp  chan struct{} // it could not be switched on: for the sampler
+	diskFull bool          // as last logged; the sampler's
 
 	pausedUntil atomic.Int64 // CLIENT PAUSE, milliseconds of the node's clock
 	stopping    atomic.Bool
@@ -76,7 +77,7 @@ func New(o Options) (*Server, error) {
 	cfg := o.Config.Get()
 	s := &Server{
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
-		logFS: o.LogFS, failed: make(chan error, 1),
+		logFS: o.LogFS, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
 	}
 	var err error
@@ -282,6 +283,8 @@ func (s *Server) sampler() {
 		select {
 		case <-s.quit:
 			return
+		case <-s.givenUp:
+			s.logGivenUp()
 		case now := <-tick.C:
 			s.sample(now)
 		}

@@ -49,6 +49,12 @@ type ledger struct {
 	gone  map[store.ID]bool // removal answered
 }
 
+func (l *ledger) acked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.gone)
+}
+
 // Power is lost at random moments under load, with any part of what was not
 // synced: what was answered holds. Segments are small, so that they are
 // reclaimed all the time.
@@ -74,12 +80,8 @@ func powerLoss(t *testing.T, seed uint64) {
 	}
 	rnd := rand.New(rand.NewPCG(seed, 99))
 	for range 25 {
-		before := len(l.gone)
-		require.Eventually(t, func() bool {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return len(l.gone) > before+20
-		}, 30*time.Second, time.Millisecond)
+		before := l.acked()
+		require.Eventually(t, func() bool { return l.acked() > before+20 }, 30*time.Second, time.Millisecond)
 		l.mu.Lock()
 		added, gone := maps.Clone(l.added), maps.Clone(l.gone)
 		l.mu.Unlock()
