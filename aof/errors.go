@@ -83,7 +83,7 @@ func (e *VersionError) Error() string {
 // danger then.
 func isFull(err error) bool {
 	for _, lack := range [...]syscall.Errno{
-		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EPERM, syscall.EROFS,
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.EFBIG,
 	} {
 		if errors.Is(err, lack) {
 			return true

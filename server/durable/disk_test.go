@@ -161,6 +161,7 @@ func TestFailedWriteEndsTheProcess(t *testing.T) {
 	p := on(t, dir, "always")
 	c := p.Dial(t)
 	ids := []string{c.Job("q", "one"), c.Job("q", "two")}
+	eventually(t, "the spare", func() bool { return info(c, "aof_segments") == "2" })
 	limit := unix.Rlimit{Cur: 256, Max: 256}
 	require.NoError(t, unix.Prlimit(p.Cmd.Process.Pid, unix.RLIMIT_FSIZE, &limit, nil))
 	began := time.Now()
