@@ -53,7 +53,7 @@ var rooms = map[string]room{
 	"server":           {ours: []string{"server/node", "server/config", "server/resp", "cluster"}, others: []string{redcon, sys}, tests: []string{testServer, "aof", "aof/memfs"}},
 	"server/config":    {others: []string{match}},
 	"server/resp":      {others: []string{redcon}},
-	"server/node":      {ours: []string{"replication", "aof", "store"}, tests: []string{"aof/memfs"}},
+	"server/node":      {ours: []string{"replication", "aof", "store"}, tests: []string{"aof/memfs", sys}},
 	"server/sim":       {ours: []string{"server/node", "replication", "aof", "aof/memfs", "store"}, never: []string{"net", "os/exec"}},
 	testServer:         {ours: []string{"server", "server/config"}, others: []string{redcon, testify}},
 	"server/durable":   {tests: []string{testServer, "server", "server/config", "server/node", sys}},
