@@ -113,6 +113,16 @@ func removeAll(fs FS, dir, last string) error {
 	return removeFiles(fs, dir, []string{last})
 }
 
+// Present reports whether a directory holds segments of a log, whatever they
+// are worth. One that does not exist holds none.
+func Present(fs FS, dir string) (bool, error) {
+	names, err := segmentNames(fs, dir)
+	if gone(err) {
+		return false, nil
+	}
+	return len(names) > 0, err
+}
+
 // segmentNames returns the names in a directory that are those of segments.
 func segmentNames(fs FS, dir string) ([]string, error) {
 	all, err := fs.List(dir)

@@ -2,7 +2,6 @@ package aof
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"time"
@@ -57,14 +56,15 @@ func (l *Log) provide() {
 	}
 }
 
-// mostSpares is how many segments are made ahead: one to go on in, and from
-// the middle of the head on, before that can be needed, one in reserve. Without
-// the reserve nothing is added: it is what acknowledging and reclamation need
-// on a full disk.
+// mostSpares is how many segments are made ahead: one to go on in, and when the
+// head is three eighths full one in reserve. Without the reserve nothing is added
+// beyond the middle of the head: what is left is what acknowledging and
+// reclamation need on a full disk.
 const mostSpares = 2
 
-// half says that the head is so far filled that a reserve is due. mu is held.
-func (l *Log) half() bool { return l.off >= l.head.size/2 }
+// reserveDue says that the head is so far filled that the reserve is due. mu is
+// held.
+func (l *Log) reserveDue() bool { return l.off >= l.head.size/8*3 }
 
 // lacking says that there are too few spares, or too small ones. mu is held.
 func (l *Log) lacking() bool {
@@ -74,7 +74,7 @@ func (l *Log) lacking() bool {
 	case l.spares[0].size < l.due():
 		return true
 	default:
-		return n < mostSpares && l.half()
+		return n < mostSpares && l.reserveDue()
 	}
 }
 
@@ -95,8 +95,6 @@ func (l *Log) provideOnce() bool {
 	var small, made *segment
 	if len(l.spares) > 0 && l.spares[0].size < size {
 		small, h.number = l.spares[0], l.spares[0].number
-	}
-	if small != nil {
 		small.busy = true
 	}
 	l.mu.Unlock()
@@ -119,10 +117,10 @@ func (l *Log) provideOnce() bool {
 	case isFull(err):
 		l.full = &FullError{path, size, err}
 		l.want = 0 // whoever still needs it asks again
-		l.makeDo(h)
+		l.makeDo()
 		l.look()
 	default:
-		_ = l.fail(fmt.Errorf("aof: making %s: %w", path, err))
+		_ = l.fail(l.unmade(h.number, size, err))
 		return false
 	}
 	if len(l.spares) > 0 && l.spares[0].size >= l.want {
@@ -134,13 +132,18 @@ func (l *Log) provideOnce() bool {
 
 // makeDo makes the spare that there is none of as large as the space allows:
 // what is left of a head that was cut is some. mu is held, and let go meanwhile.
-func (l *Log) makeDo(h segmentHeader) {
-	for size := l.o.SegmentSize / 2; len(l.spares) == 0 && size >= max(minSegment, l.o.SegmentSize/8); size /= 2 {
+func (l *Log) makeDo() {
+	least := max(minSegment, l.o.SegmentSize/8)
+	for size := l.o.SegmentSize / 2; len(l.spares) == 0 && size >= least && l.err == nil; size /= 2 {
+		h := segmentHeader{number: l.head.number + 1, previous: l.head.number, epoch: l.epoch}
 		l.mu.Unlock()
 		made, err := l.make(h, size)
 		l.mu.Lock()
-		if err == nil {
+		switch {
+		case err == nil:
 			l.spares = append(l.spares, made)
+		case !isFull(err):
+			_ = l.fail(l.unmade(h.number, size, err))
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // Open opens the log in a directory for writing: it takes the lock, visits
-// every batch, mends a torn end, removes files that are no part of the log,
-// seals the segment that was the head, and goes on in a new one. In an empty
+// every batch, mends a torn end, removes files that are no part of the log, and
+// goes on in the head, or in the next segment if the log was closed. In an empty
 // directory a new log begins, whose image is complete; so does one in place of
 // a log that was switched off, of which no batch is visited. The report is
 // there also with an error, if the scan had begun. Errors are those of Scan,
@@ -34,7 +34,7 @@ func Open(o Options, visit func(*Batch) error) (*Log, *Report, error) {
 	if err == nil {
 		err = l.enter(v)
 	}
-	return l.started(o, v.report, err)
+	return l.started(o, r, err)
 }
 
 // Begin starts a new epoch beside whatever is in the directory, of which names
@@ -173,7 +173,7 @@ func (l *Log) restart(v *survey) error {
 // off that was read may not be durable yet. An image that was not completed is
 // switched off, in its next segment if the last one is sealed.
 func (l *Log) bury(v *survey) error {
-	err := l.last(v, 0)
+	err := l.last(v)
 	if err == nil && v.report.Empty {
 		if v.head.last.flags&FlagSeal != 0 {
 			err = l.leaveHead(v)
@@ -198,13 +198,13 @@ func (l *Log) bury(v *survey) error {
 // removed on account of it.
 func (l *Log) resume(v *survey) error {
 	l.image = true
-	if err := l.last(v, 0); err != nil {
+	if err := l.last(v); err != nil {
 		return err
 	}
 	if err := removeFiles(l.o.FS, l.o.Dir, v.report.Stale); err != nil {
 		return err
 	}
-	l.before(v, len(v.log)-1)
+	l.before(v)
 	used := 0
 	if v.head.shut || v.head.last.flags&FlagSeal != 0 || l.head.free(l.off) < l.head.size/16 {
 		if err := l.leaveHead(v); err != nil {
@@ -250,16 +250,16 @@ func (l *Log) leaveHead(v *survey) error {
 	return nil
 }
 
-// before lists the first n segments of the log as sealed.
-func (l *Log) before(v *survey, n int) {
-	for i, f := range v.log[:n] {
+// before lists the segments before the one that the log ends in as sealed.
+func (l *Log) before(v *survey) {
+	for i, f := range v.log[:len(v.log)-1] {
 		l.sealed = append(l.sealed, SealedSegment{f.number, f.size, v.report.Segments[i].Used})
 	}
 }
 
-// last opens the segment that the log ends in as the head, wipes a torn end,
-// makes it durable, and marks it with an empty batch if flags are given.
-func (l *Log) last(v *survey, flags Flags) error {
+// last opens the segment that the log ends in as the head, wipes a torn end and
+// makes it durable.
+func (l *Log) last(v *survey) error {
 	f, x := v.log[len(v.log)-1], &v.head
 	l.epoch, l.salt = f.header.epoch, f.header.salt
 	path := l.path(f.name)
@@ -277,9 +277,6 @@ func (l *Log) last(v *survey, flags Flags) error {
 	}
 	if err != nil {
 		return fmt.Errorf("aof: mending %s: %w", path, err)
-	}
-	if flags != 0 {
-		return l.mark(flags)
 	}
 	return nil
 }

@@ -156,7 +156,8 @@ func (l *Log) grant() {
 // to wait. mu is held.
 //
 // With its spares at hand, whatever is outstanding fits into the first. While
-// the reserve is being made, what is ordinary has to fit the head. On a full
+// the reserve is being made, what is ordinary has to fit the first half of the
+// head. On a full
 // disk it depends on the class. What exceeds the buffer is served alone.
 func (l *Log) admit(n int64, c Class) (ok bool, err error) {
 	if l.err != nil {
@@ -194,7 +195,7 @@ func (l *Log) scarce(need int64, c Class) (ok bool, err error) {
 	case c == Ordinary && l.full != nil:
 		return false, l.full
 	case c == Ordinary:
-		return need <= head, nil
+		return need <= head-l.head.size/2, nil
 	case c == Urgent && fits && max(head, 0)+spare-need >= l.floor(), c == Reclaim && fits:
 		return true, nil
 	case c == Reclaim && l.full != nil:
@@ -211,7 +212,7 @@ func (l *Log) floor() int64 {
 	if len(l.spares) == 0 {
 		return l.head.size / 4 * 3
 	}
-	return l.o.SegmentSize + l.o.SegmentSize/16
+	return l.o.SegmentSize + l.o.SegmentSize/8
 }
 
 // free is what a segment can take from an offset on; negative if that is too

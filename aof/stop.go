@@ -4,9 +4,9 @@ import "errors"
 
 // Close stops the log cleanly: what was appended is written and synced under
 // every policy, and so is a batch that says that nothing is missing, unless
-// something may be (see Trust). It stops
-// the goroutines and releases the directory. A log that failed is only
-// released. Again it returns what it returned.
+// something may be (see Trust). It stops the goroutines and releases the
+// directory. A log that failed is only released. Again it returns what it
+// returned.
 func (l *Log) Close() error {
 	if l.doubt.Load() {
 		return l.stop(0)

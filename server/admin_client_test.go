@@ -100,7 +100,7 @@ func TestClientKillOneselfIsAnswered(t *testing.T) {
 	c.Closed()
 	c = srv.Dial(t)
 	require.Equal(t, ":0\r\n", c.Do("QLEN", "q"), "nothing runs after it")
-	eventually(t, "it is gone", func() bool { return infoField(t, c, "clients", "connected_clients") == "1" })
+	eventually(t, "it is gone", func() bool { return c.Info("clients", "connected_clients") == "1" })
 	require.Equal(t, ":1\r\n", c.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"))
 	c.Closed()
 }

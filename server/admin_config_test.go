@@ -143,12 +143,12 @@ func TestConfigResetStat(t *testing.T) {
 	for range 100 {
 		require.Equal(t, pong, c.Do("PING"))
 	}
-	require.NotEqual(t, "0", infoField(t, c, "stats", "total_net_input_bytes"))
-	require.Equal(t, "1", infoField(t, c, "stats", "total_connections_received"))
+	require.NotEqual(t, "0", c.Info("stats", "total_net_input_bytes"))
+	require.Equal(t, "1", c.Info("stats", "total_connections_received"))
 	require.Equal(t, ok, c.Do("CONFIG", "RESETSTAT"))
-	require.Equal(t, "0", infoField(t, c, "stats", "total_connections_received"))
+	require.Equal(t, "0", c.Info("stats", "total_connections_received"))
 	require.NotContains(t, c.Do("INFO", "commandstats"), "cmdstat_ping")
-	require.Equal(t, "1", infoField(t, c, "clients", "connected_clients"), "what is so now stays")
+	require.Equal(t, "1", c.Info("clients", "connected_clients"), "what is so now stays")
 }
 
 func TestConfigSetMaxClients(t *testing.T) {
@@ -159,7 +159,7 @@ func TestConfigSetMaxClients(t *testing.T) {
 	refused := srv.Dial(t)
 	require.Equal(t, "-ERR max number of clients reached\r\n", refused.Raw())
 	refused.Closed()
-	require.Equal(t, "1", infoField(t, c, "stats", "rejected_connections"))
+	require.Equal(t, "1", c.Info("stats", "rejected_connections"))
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "maxclients", "2"))
 	require.Equal(t, pong, srv.Dial(t).Do("PING"))
 	require.Equal(t, "-ERR max number of clients reached\r\n", srv.Dial(t).Raw())
@@ -176,7 +176,7 @@ func TestConfigSetTimeoutClosesIdleClientsOnly(t *testing.T) {
 	require.Equal(t, ok, monitor.Do("MONITOR"))
 	blockedClients(t, c, 1)
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "timeout", "1"), "it was idle before there was a timeout")
-	eventually(t, "the idle client is gone", func() bool { return infoField(t, c, "clients", "connected_clients") == "3" })
+	eventually(t, "the idle client is gone", func() bool { return c.Info("clients", "connected_clients") == "3" })
 	require.Greater(t, time.Since(since), 998*time.Millisecond)
 	for {
 		line := monitor.Raw()
@@ -197,7 +197,7 @@ func TestConfigSetMaxMemory(t *testing.T) {
 	for _, words := range [][]string{{"ADDJOB", "q", "x", "0"}, {"ENQUEUE"}, {"NACK", id}} {
 		require.Equal(t, "-OOM command not allowed when used memory > 'maxmemory'.\r\n", c.Do(words...))
 	}
-	require.Equal(t, "2", infoField(t, c, "memory", "memory_level"))
+	require.Equal(t, "2", c.Info("memory", "memory_level"))
 	require.Equal(t, ":1\r\n", c.Do("ACKJOB", id))
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "maxmemory", "0"))
 	c.Job("q", "without a limit")

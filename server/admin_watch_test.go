@@ -113,7 +113,7 @@ func TestMonitorThatDoesNotReadIsClosedAndHarmsNobody(t *testing.T) {
 			require.Equal(t, bulk(word), c.Raw())
 		}
 		require.Less(t, time.Since(sent), 5*time.Second, "the monitor holds others up")
-		if infoField(t, c, "clients", "connected_clients") == "1" {
+		if c.Info("clients", "connected_clients") == "1" {
 			return
 		}
 		require.True(t, time.Now().Before(end), "the monitor is still there")
@@ -243,7 +243,7 @@ func TestDebugFlushAllDropsAllAndDismissesConsumers(t *testing.T) {
 	}
 	require.Equal(t, "+none\r\n", c.Do("PAUSE", "p", "state"))
 	require.Equal(t, noArray, c.Do("GETJOB", "TIMEOUT", "1500", "FROM", "q", "r"), "no timer brings a job back")
-	require.NotEqual(t, "0", infoField(t, c, "memory", "used_memory"), "GETJOB made two queues")
+	require.NotEqual(t, "0", c.Info("memory", "used_memory"), "GETJOB made two queues")
 	require.Equal(t, ok, c.Do("DEBUG", "FLUSHALL"))
-	require.Equal(t, "0", infoField(t, c, "memory", "used_memory"))
+	require.Equal(t, "0", c.Info("memory", "used_memory"))
 }

@@ -27,11 +27,11 @@ func TestB10OneCommandEvictsAllThatIsNeeded(t *testing.T) {
 		c.Job("q", body, "RETRY", "0")
 	}
 	require.Len(t, fetchIDs(t, c, "q", 1000), 1000)
-	used, err := strconv.Atoi(infoField(t, c, "memory", "used_memory"))
+	used, err := strconv.Atoi(c.Info("memory", "used_memory"))
 	require.NoError(t, err)
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "maxmemory", strconv.Itoa(used/4)))
 	require.Equal(t, pong, c.Do("PING"))
-	left, err := strconv.Atoi(infoField(t, c, "jobs", "registered_jobs"))
+	left, err := strconv.Atoi(c.Info("jobs", "registered_jobs"))
 	require.NoError(t, err)
 	require.Less(t, left, 250, "a quarter of the memory holds a quarter of the jobs")
 	require.Greater(t, left, 150, "much more was evicted than needed")
@@ -180,8 +180,8 @@ func TestB24DisconnectingAtTheEndOfAPause(t *testing.T) {
 		require.NoError(t, o.Conn.Close())
 	}
 	require.Equal(t, pong, c.Do("PING"))
-	eventually(t, "nobody is left", func() bool { return infoField(t, c, "clients", "connected_clients") == "1" })
-	require.Equal(t, "0", infoField(t, c, "clients", "blocked_clients"))
+	eventually(t, "nobody is left", func() bool { return c.Info("clients", "connected_clients") == "1" })
+	require.Equal(t, "0", c.Info("clients", "blocked_clients"))
 	id := c.Job("q", "x")
 	require.Equal(t, []string{id}, fetchIDs(t, c, "q", 1))
 }

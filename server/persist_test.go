@@ -62,11 +62,15 @@ func dialed(t *testing.T, s *Server) net.Conn {
 // loadedLine waits until the server has loaded.
 func loadedLine(t *testing.T, s *Server, command string) (reply string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
-		reply = line(t, dialed(t, s), command)
-		return !strings.HasPrefix(reply, "-LOADING")
-	}, 30*time.Second, time.Millisecond)
-	return reply
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-tick.C {
+		if reply = line(t, dialed(t, s), command); !strings.HasPrefix(reply, "-LOADING") {
+			return reply
+		}
+	}
+	require.Fail(t, "it still loads")
+	return ""
 }
 
 // gatedFS opens no file for reading until the gate is open.

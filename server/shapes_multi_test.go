@@ -134,7 +134,7 @@ func TestConnect12GetJobInsideNeverWaits(t *testing.T) {
 		require.Nil(t, got[0])
 		require.Nil(t, got[1])
 		require.Equal(t, []any{[]any{"q", got[2], "a"}}, got[3])
-		require.Equal(t, "0", infoField(t, c, "clients", "blocked_clients"))
+		require.Equal(t, "0", c.Info("clients", "blocked_clients"))
 	})
 }
 

@@ -145,7 +145,7 @@ func (p *replay) conn(name string) *servertest.Client {
 // that what follows finds it so.
 func (p *replay) waitBlocked() {
 	eventually(p.t, "a client is blocked", func() bool {
-		return infoField(p.t, p.control, "clients", "blocked_clients") == "1"
+		return p.control.Info("clients", "blocked_clients") == "1"
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,21 +18,12 @@ import (
 // configSnapshot is what a hook of the configuration is shown.
 type configSnapshot = config.Config
 
-// waitLimit bounds every wait for a condition, pollEvery is how often it is asked.
-const (
-	waitLimit = 20 * time.Second
-	pollEvery = 3 * time.Millisecond
-)
+// waitLimit bounds every wait for a condition.
+const waitLimit = 20 * time.Second
 
-// eventually waits until cond holds. Unlike require.Eventually it runs cond in
-// the test's goroutine, where a Client may be used.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for end := time.Now().Add(waitLimit); !cond(); <-tick.C {
-		require.True(t, time.Now().Before(end), "still not so after %s: %s", waitLimit, what)
-	}
+	servertest.Until(t, what, waitLimit, cond)
 }
 
 // dial connects to a server whose protocol is then proto.
@@ -132,20 +122,11 @@ func statFields(t testing.TB, c *servertest.Client, queue string) map[string]any
 	return fields(t, c.Do("QSTAT", queue))
 }
 
-// infoField returns a field of a section of INFO.
-func infoField(t testing.TB, c *servertest.Client, section, key string) string {
-	t.Helper()
-	text := bulkOf(c.Do("INFO", section))
-	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(key) + `:(.*)\r$`).FindStringSubmatch(text)
-	require.NotNil(t, m, "INFO %s has no %s: %s", section, key, text)
-	return m[1]
-}
-
 // blockedClients waits until n clients wait in GETJOB.
 func blockedClients(t testing.TB, c *servertest.Client, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d clients are blocked", n), func() bool {
-		return infoField(t, c, "clients", "blocked_clients") == strconv.Itoa(n)
+		return c.Info("clients", "blocked_clients") == strconv.Itoa(n)
 	})
 }
 

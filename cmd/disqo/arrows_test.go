@@ -56,7 +56,7 @@ var rooms = map[string]room{
 	"server/node":      {ours: []string{"replication", "aof", "store"}, tests: []string{"aof/memfs", sys}},
 	"server/sim":       {ours: []string{"server/node", "replication", "aof", "aof/memfs", "store"}, never: []string{"net", "os/exec"}},
 	testServer:         {ours: []string{"server", "server/config"}, others: []string{redcon, testify}},
-	"server/durable":   {tests: []string{testServer, "server", "server/config", "server/node", sys}},
+	"server/durable":   {tests: []string{testServer, "bench", sys}},
 	"server/cli":       {tests: []string{testServer}},
 	"server/clients":   {tests: []string{testServer, "github.com/redis/go-redis/v9", "github.com/gomodule/redigo", "github.com/redis/rueidis"}},
 	"server/reference": {tests: []string{testServer}},

@@ -21,15 +21,8 @@ func on(t *testing.T, dir, policy string, more ...string) *servertest.Process {
 	return servertest.ExecIn(t, dir, append([]string{"--appendonly", "yes", "--appendfsync", policy}, more...)...)
 }
 
-// info returns a field of INFO, "" if there is none.
-func info(c *servertest.Client, field string) string {
-	for line := range strings.SplitSeq(c.Do("INFO"), "\r\n") {
-		if value, ok := strings.CutPrefix(line, field+":"); ok {
-			return value
-		}
-	}
-	return ""
-}
+// info returns a field of INFO.
+func info(c *servertest.Client, field string) string { return c.Info("default", field) }
 
 func number(t *testing.T, c *servertest.Client, field string) int64 {
 	t.Helper()
@@ -41,7 +34,7 @@ func number(t *testing.T, c *servertest.Client, field string) int64 {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, patience, 2*time.Millisecond, what)
+	servertest.Until(t, what, patience, ok)
 }
 
 // show returns a field of SHOW, as the bytes of its reply.

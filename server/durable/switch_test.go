@@ -5,10 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/disqo/disqo/bench"
 	"github.com/disqo/disqo/server/servertest"
 )
 
@@ -30,28 +30,19 @@ func TestSwitchAtRunTime(t *testing.T) {
 		require.Regexp(t, `^\+D-`, c.Raw())
 	}
 	c.Do("PAUSE", "p", "out")
-	busy := p.Dial(t)
-	stop, done := make(chan struct{}), make(chan int)
-	go func() { // jobs come and go meanwhile
-		n := 0
-		for ; ; n++ {
-			select {
-			case <-stop:
-				done <- n
-				return
-			default:
-			}
-			id := busy.Job("traffic", "x")
-			busy.Do("GETJOB", "FROM", "traffic")
-			busy.Do("ACKJOB", id)
-			busy.Do("ACKJOB", busy.Job("kept", fmt.Sprint("kept", n)))
-			busy.Job("kept", fmt.Sprint("kept", n))
-		}
-	}()
+	kept := 0
 	require.Equal(t, "+OK\r\n", c.Do("CONFIG", "SET", "appendonly", "yes"))
-	eventually(t, "aof_state on", func() bool { return info(c, "aof_state") == "on" })
-	close(stop)
-	kept := <-done
+	eventually(t, "aof_state on", func() bool { // jobs come and go meanwhile
+		for range 20 {
+			id := c.Job("traffic", "x")
+			c.Do("GETJOB", "FROM", "traffic")
+			c.Do("ACKJOB", id)
+			c.Do("ACKJOB", c.Job("kept", fmt.Sprint("kept", kept)))
+			c.Job("kept", fmt.Sprint("kept", kept))
+			kept++
+		}
+		return info(c, "aof_state") == "on"
+	})
 	require.Equal(t, "1", info(c, "aof_enabled"))
 	p.Kill(t)
 
@@ -188,22 +179,7 @@ func TestGroupCommit(t *testing.T) {
 
 	before = number(t, c, "aof_syncs")
 	const clients, each = 50, 40
-	done := make(chan struct{})
-	for range clients {
-		go func() {
-			cl := p.Dial(t)
-			for range each {
-				cl.Job("q", "body")
-			}
-			done <- struct{}{}
-		}()
-	}
-	for range clients {
-		select {
-		case <-done:
-		case <-time.After(patience):
-			t.Fatal("clients hang")
-		}
-	}
+	_, err := bench.Run(t.Context(), bench.Options{Addr: p.Addr, Producers: clients, Jobs: clients * each}, "produce")
+	require.NoError(t, err)
 	require.Less(t, number(t, c, "aof_syncs")-before, int64(clients*each/2))
 }

@@ -65,13 +65,9 @@ func TestRewriteHolds(t *testing.T) {
 		require.LessOrEqual(t, p99, 100*time.Microsecond)
 		require.LessOrEqual(t, most, time.Millisecond)
 	}
-	live := map[uint32]int64{}
-	for i := range n.shards {
-		n.shards[i].read(func(s *store.Shard) { s.Live(func(seg uint32, b int64) { live[seg] += b }) })
-	}
-	for seg := range live {
-		require.GreaterOrEqual(t, seg, below, "everything was written anew")
-	}
+	n.eachLive(func(segment uint32, _ int64) {
+		require.GreaterOrEqual(t, segment, below, "everything was written anew")
+	})
 }
 
 // threadTime is the processor time of this thread.

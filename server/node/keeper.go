@@ -15,7 +15,6 @@ import (
 type keeper struct {
 	n    *Node
 	j    *journal
-	kick chan struct{}
 	quit chan struct{}
 	once sync.Once // closes quit
 	wg   sync.WaitGroup
@@ -34,8 +33,9 @@ type keeper struct {
 
 const (
 	keepEvery   = time.Second // look at the log even if nobody kicks
-	rewriteRoom = 16 << 10    // bytes journalled under one hold of a lock,
+	rewriteRoom = 16 << 10    // most bytes journalled under one hold of a lock,
 	rewriteStep = 2048        // and positions visited
+	rewritePart = 256         // of a segment: what does not fit its end is wasted
 	oldestPart  = 8           // of the sealed segments, an eighth is rewritten at a time
 )
 
@@ -44,7 +44,7 @@ var ErrStopped = errors.New("node: the log was switched off, or the node stopped
 
 func (k *keeper) init(n *Node, j *journal, whole bool) {
 	k.n, k.j, k.whole, k.took = n, j, whole, -1
-	k.kick, k.quit, k.ended = n.sealed, make(chan struct{}), make(chan struct{})
+	k.quit, k.ended = make(chan struct{}), make(chan struct{})
 	if whole {
 		close(k.ended)
 	}
@@ -91,7 +91,7 @@ func (k *keeper) stop() {
 // poke makes the keeper of the log look at it. It does not block.
 func (n *Node) poke() {
 	select {
-	case n.sealed <- struct{}{}:
+	case n.space <- struct{}{}:
 	default:
 	}
 }
@@ -136,7 +136,7 @@ func (k *keeper) run() {
 		select {
 		case <-k.quit:
 			return
-		case <-k.kick:
+		case <-k.n.space:
 		case <-tick.C:
 		}
 		if wanted := k.takeWanted(); wanted != nil {
@@ -212,7 +212,7 @@ func (k *keeper) reclaim() bool {
 	garbage := sizes.Sealed + sizes.HeadUsed - live
 	percent := k.n.auto.percent.Load()
 	switch {
-	case k.j.log.Full() != nil && garbage > sizes.Head+int64(len(sealed))*2*rewriteRoom:
+	case k.j.log.Full() != nil && garbage > max(sizes.Head/4, int64(len(sealed)*k.room())):
 		// Whatever the thresholds say: there is space to be had, and none to spare.
 		// It must be more than may be wasted at the ends of segments on the way.
 	case percent == 0 || sizes.Disk < k.n.auto.minSize.Load() || garbage <= live/100*percent:
@@ -258,7 +258,8 @@ func (k *keeper) rewrite(below uint32) error {
 }
 
 func (k *keeper) rewriteShard(sh *shard, below uint32) error {
-	bytes := rewriteRoom
+	least := k.room()
+	bytes := least
 	for pos := int64(0); pos >= 0; {
 		if k.stopped() {
 			return ErrStopped
@@ -270,9 +271,14 @@ func (k *keeper) rewriteShard(sh *shard, below uint32) error {
 		if err := k.wait(err); err != nil {
 			return err
 		}
-		bytes = max(rewriteRoom, need)
+		bytes = max(least, need)
 	}
 	return nil
+}
+
+// room is how many bytes are journalled under one hold of a lock.
+func (k *keeper) room() int {
+	return int(min(rewriteRoom, max(1<<10, k.j.log.Sizes().Head/rewritePart)))
 }
 
 // rewriteNeed is the room for records of so many bytes, in ever so many frames.
@@ -307,18 +313,21 @@ func (k *keeper) info() LogInfo {
 	return info
 }
 
+// eachLive calls yield for what each shard says lives in a segment.
+func (n *Node) eachLive(yield func(segment uint32, bytes int64)) {
+	for i := range n.shards {
+		n.shards[i].read(func(s *store.Shard) { s.Live(yield) })
+	}
+}
+
 // liveUntil returns the bytes of the records that are needed in segments up to
 // last.
 func (n *Node) liveUntil(last uint32) (bytes int64) {
-	for i := range n.shards {
-		n.shards[i].read(func(s *store.Shard) {
-			s.Live(func(segment uint32, b int64) {
-				if segment <= last {
-					bytes += b
-				}
-			})
-		})
-	}
+	n.eachLive(func(segment uint32, b int64) {
+		if segment <= last {
+			bytes += b
+		}
+	})
 	return bytes
 }
 
@@ -326,13 +335,9 @@ func (n *Node) liveUntil(last uint32) (bytes int64) {
 // that holds one; head if there is none.
 func (n *Node) live(head uint32) (bytes int64, oldest uint32) {
 	oldest = head
-	for i := range n.shards {
-		n.shards[i].read(func(s *store.Shard) {
-			s.Live(func(segment uint32, b int64) {
-				bytes += b
-				oldest = min(oldest, segment)
-			})
-		})
-	}
+	n.eachLive(func(segment uint32, b int64) {
+		bytes += b
+		oldest = min(oldest, segment)
+	})
 	return bytes, oldest
 }

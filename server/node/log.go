@@ -22,6 +22,15 @@ type LogOptions struct {
 	ReadOnce    bool       // load the log, but do not go on with it; Policy has no effect
 }
 
+// LogPresent reports whether there are files of a log where o says.
+func LogPresent(o LogOptions) (bool, error) {
+	fs := o.FS
+	if fs == nil {
+		fs = aof.OS()
+	}
+	return aof.Present(fs, o.Dir)
+}
+
 func (n *Node) aofOptions(o *LogOptions) aof.Options {
 	return aof.Options{
 		FS: o.FS, Dir: o.Dir, Policy: o.Policy, SegmentSize: o.SegmentSize, RefuseTorn: o.RefuseTorn,
@@ -62,8 +71,9 @@ func (n *Node) detach(j *journal) {
 // StartLog begins a new log: from now on changes are appended, and all that is
 // there already is written by and by. done is called, from another goroutine,
 // once that is on disk and the log would be loaded after a crash, or when it
-// failed, for lack of space too, or was stopped before: then StopLog is called for. Errors of the beginning are returned: ErrLogOn,
-// *aof.FullError, aof.ErrLocked and those of the file system.
+// failed, for lack of space too, or was stopped before: then StopLog is called
+// for. Errors of the beginning are returned: ErrLogOn, *aof.FullError,
+// aof.ErrLocked and those of the file system.
 func (n *Node) StartLog(o LogOptions, done func(error)) error {
 	n.logMu.Lock()
 	defer n.logMu.Unlock()

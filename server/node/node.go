@@ -87,7 +87,7 @@ type Node struct {
 	above   uint32                  // segments of a new log are above this one; under logMu
 	last    atomic.Pointer[LogInfo] // of the log that was switched off last
 	auto    reclaimRule
-	sealed  chan struct{} // a segment was sealed, or the keeper is wanted
+	space   chan struct{} // the keeper is wanted: there may be segments to drop
 	loaded  progress
 }
 
@@ -105,7 +105,7 @@ func New(o Options) (*Node, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{now: o.Now, rand: o.Rand, onFail: o.OnFail, sealed: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
+	n := &Node{now: o.Now, rand: o.Rand, onFail: o.OnFail, space: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
 	n.SetID(o.ID)
 	n.queues.max.Store(o.MaxQueues)

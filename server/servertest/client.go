@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +85,33 @@ func (c *Client) Silent(d time.Duration) {
 	_, err := c.r.Peek(1)
 	var ne net.Error
 	require.True(c.t, errors.As(err, &ne) && ne.Timeout(), "expected silence, got %v", err)
+}
+
+// Info returns a field of a section of INFO, which must be there.
+func (c *Client) Info(section, key string) string {
+	c.t.Helper()
+	text := c.Do("INFO", section)
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if value, ok := strings.CutPrefix(line, key+":"); ok {
+			return value
+		}
+	}
+	require.Fail(c.t, "INFO "+section+" has no "+key, text)
+	return ""
+}
+
+// pollEvery is how often Until asks.
+const pollEvery = 3 * time.Millisecond
+
+// Until waits for a condition and fails if it does not come. Unlike
+// require.Eventually it asks in the test's goroutine, where a Client may be used.
+func Until(t testing.TB, what string, within time.Duration, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for end := time.Now().Add(within); !holds(); <-tick.C {
+		require.True(t, time.Now().Before(end), "still not so after %s: %s", within, what)
+	}
 }
 
 // Job adds a job and returns its id.

@@ -220,8 +220,8 @@ func TestUnreadJobs(t *testing.T) {
 	begun := time.Now()
 	_, err := fmt.Fprintf(w, "GETJOB COUNT %d FROM large\r\n", jobs)
 	require.NoError(t, err)
-	until(t, "the jobs are handed to the client", patience, func() bool { return producer.Do("QLEN", "large") == ":0\r\n" })
-	until(t, "the client is closed", patience, func() bool { return info(t, producer, "clients", "connected_clients") == 1 })
+	servertest.Until(t, "the jobs are handed to the client", patience, func() bool { return producer.Do("QLEN", "large") == ":0\r\n" })
+	servertest.Until(t, "the client is closed", patience, func() bool { return info(t, producer, "clients", "connected_clients") == 1 })
 	took := time.Since(begun)
 	var back int
 	_, err = fmt.Sscanf(producer.Do("QLEN", "large"), ":%d", &back)
@@ -319,7 +319,7 @@ func TestAnnouncedAndDropped(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	until(t, "all are connected", patience, func() bool { return info(t, c, "clients", "connected_clients") == 151 })
+	servertest.Until(t, "all are connected", patience, func() bool { return info(t, c, "clients", "connected_clients") == 151 })
 	require.Less(t, peak(t, p)-before, int64(24*mib))
 	for range 10 {
 		w := dial(t, p.Addr)

@@ -107,7 +107,7 @@ func TestConsumersVanish(t *testing.T) {
 			require.NoError(t, clients[i].Close())
 		}
 	}
-	until(t, "their absence is noticed", patience, func() bool { return waiting(t, c, "line") == all-gone })
+	servertest.Until(t, "their absence is noticed", patience, func() bool { return waiting(t, c, "line") == all-gone })
 	deliver(t, p, "line", all)
 	next := 0
 	for i, w := range clients {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
 )
 
 // unfinished are what a client may have begun when it goes away.
@@ -59,9 +61,9 @@ func TestChurn(t *testing.T) {
 		total += n
 	}
 	require.Greater(t, total, 1000)
-	until(t, "all are gone", patience, func() bool { return info(t, c, "clients", "connected_clients") == 1 })
-	until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
-	until(t, "no goroutine is left", patience, func() bool { return info(t, c, "memory", "go_goroutines") <= goroutines+10 })
+	servertest.Until(t, "all are gone", patience, func() bool { return info(t, c, "clients", "connected_clients") == 1 })
+	servertest.Until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
+	servertest.Until(t, "no goroutine is left", patience, func() bool { return info(t, c, "memory", "go_goroutines") <= goroutines+10 })
 	require.Zero(t, info(t, c, "clients", "blocked_clients"))
 	require.Zero(t, waiting(t, c, "churn"))
 	require.Equal(t, used, info(t, c, "memory", "used_memory"))

@@ -114,15 +114,9 @@ func descriptors(t *testing.T, p *servertest.Process) int {
 // info returns a figure of INFO.
 func info(t *testing.T, c *servertest.Client, section, key string) int {
 	t.Helper()
-	for line := range strings.Lines(c.Do("INFO", section)) {
-		if value, ok := strings.CutPrefix(line, key+":"); ok {
-			n, err := strconv.Atoi(strings.TrimSpace(value))
-			require.NoError(t, err)
-			return n
-		}
-	}
-	require.Fail(t, "no such figure", key)
-	return 0
+	n, err := strconv.Atoi(c.Info(section, key))
+	require.NoError(t, err)
+	return n
 }
 
 // waiting returns how many clients wait in GETJOB for a job of the queue.
@@ -137,16 +131,6 @@ func waiting(t *testing.T, c *servertest.Client, queue string) int {
 	n, err := strconv.Atoi(text)
 	require.NoError(t, err)
 	return n
-}
-
-// until waits for a condition and fails if it does not come.
-func until(t *testing.T, what string, within time.Duration, holds func() bool) {
-	t.Helper()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for end := time.Now().Add(within); !holds(); <-look.C {
-		require.True(t, time.Now().Before(end), "not within %v: %s", within, what)
-	}
 }
 
 // well checks that the broker lives and serves a stranger.

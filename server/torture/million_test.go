@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
 )
 
 // million is a run of many jobs through many queues by many clients.
@@ -57,7 +59,7 @@ func TestMillionJobs(t *testing.T) {
 	for _, w := range clients {
 		require.NoError(t, w.Close())
 	}
-	until(t, "no goroutine is left", patience, func() bool { return info(t, c, "memory", "go_goroutines") <= goroutines+10 })
+	servertest.Until(t, "no goroutine is left", patience, func() bool { return info(t, c, "memory", "go_goroutines") <= goroutines+10 })
 	well(t, p)
 }
 
@@ -143,7 +145,7 @@ func TestStopUnderLoad(t *testing.T) {
 	var answered, sent atomic.Int64
 	done := make(chan error, 1)
 	go func() { done <- parallel(producers, func(g int) error { return pour(load[g], in, &sent, &answered) }) }()
-	until(t, "the load is on", patience, func() bool { return answered.Load() > 20_000 })
+	servertest.Until(t, "the load is on", patience, func() bool { return answered.Load() > 20_000 })
 
 	begun := time.Now()
 	require.Equal(t, 0, p.Terminate(t), "exit code")

@@ -159,7 +159,7 @@ func TestHalfClose(t *testing.T) {
 	}
 	c := p.Dial(t)
 	require.Equal(t, ":0\r\n", c.Do("QLEN", "tx"))
-	until(t, "nobody waits", patience, func() bool { return info(t, c, "clients", "blocked_clients") == 0 })
+	servertest.Until(t, "nobody waits", patience, func() bool { return info(t, c, "clients", "blocked_clients") == 0 })
 	well(t, p)
 }
 
@@ -181,9 +181,9 @@ func TestConsumerGoesAway(t *testing.T) {
 				w := dial(t, p.Addr)
 				_, err := io.WriteString(w, "GETJOB FROM jobs\r\n"+behind)
 				require.NoError(t, err)
-				until(t, "the consumer waits", patience, func() bool { return waiting(t, c, "jobs") == 1 })
+				servertest.Until(t, "the consumer waits", patience, func() bool { return waiting(t, c, "jobs") == 1 })
 				way.leave(w)
-				until(t, "it is gone", patience, func() bool { return waiting(t, c, "jobs") == 0 })
+				servertest.Until(t, "it is gone", patience, func() bool { return waiting(t, c, "jobs") == 0 })
 				c.Job("jobs", "x", "RETRY", "0")
 				require.Equal(t, ":1\r\n", c.Do("QLEN", "jobs"))
 				next := dial(t, p.Addr)
@@ -206,14 +206,14 @@ func TestConsumerGoesAwayUnseen(t *testing.T) {
 		w := dial(t, p.Addr)
 		_, err := io.WriteString(w, "GETJOB FROM "+queue+"\r\n"+strings.Repeat("PING\r\n", 10_000))
 		require.NoError(t, err)
-		until(t, "the consumer waits", patience, func() bool { return waiting(t, c, queue) == 1 })
-		until(t, "it was read ahead", patience, func() bool { return info(t, c, "stats", "total_net_input_bytes") > 16*kib })
+		servertest.Until(t, "the consumer waits", patience, func() bool { return waiting(t, c, queue) == 1 })
+		servertest.Until(t, "it was read ahead", patience, func() bool { return info(t, c, "stats", "total_net_input_bytes") > 16*kib })
 		leave(w)
 		c.Job(queue, "x", "RETRY", "0")
 		next := dial(t, p.Addr)
 		require.NoError(t, next.takeJob(queue), "the job is lost")
 	}
-	until(t, "they are gone", patience, func() bool { return info(t, c, "clients", "connected_clients") == 3 })
+	servertest.Until(t, "they are gone", patience, func() bool { return info(t, c, "clients", "connected_clients") == 3 })
 	well(t, p)
 }
 
@@ -231,7 +231,7 @@ func TestCommandsBehindGetJob(t *testing.T) {
 		written <- err
 	}()
 	require.NoError(t, w.hear("+PONG"), "it must not wait for the GETJOB")
-	until(t, "the consumer waits", patience, func() bool { return waiting(t, c, "jobs") == 1 })
+	servertest.Until(t, "the consumer waits", patience, func() bool { return waiting(t, c, "jobs") == 1 })
 	var most int
 	for range 100 { // it reads as fast as the writer writes
 		most = max(most, info(t, c, "clients", "client_biggest_input_buf"))

@@ -65,12 +65,12 @@ func TestSlowloris(t *testing.T) {
 	p := start(t, "--maxclients", "11000", "--command-timeout", "3")
 	good := crowd(t, p.Addr, honest)
 	d := dribblers{p: p, c: p.Dial(t), grace: timeout + 5*time.Second}
-	until(t, "they are let in", patience, func() bool { return info(t, d.c, "clients", "connected_clients") == honest+1 })
+	servertest.Until(t, "they are let in", patience, func() bool { return info(t, d.c, "clients", "connected_clients") == honest+1 })
 	open := descriptors(t, p)
 	alone := pings(t, good, func() { <-time.After(2 * time.Second) })
 	attacked := pings(t, good, func() { d.attack(t) })
 	t.Logf("%d dribblers closed within %v, %d bytes each; p99 of honest clients %v, alone %v", manyClients, d.closed, d.each, attacked, alone)
-	until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
+	servertest.Until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
 	// The attackers run on this machine too and take their share of it: the
 	// slack is theirs, on two processors that others use as well.
 	require.LessOrEqual(t, attacked, 2*alone+250*time.Millisecond, "honest clients are disturbed")
@@ -114,7 +114,7 @@ func (d *dribblers) attack(t *testing.T) {
 		}
 		if turn == slots-1 {
 			last = time.Now()
-			until(t, "9,900 at once", time.Second, func() bool { return connected() >= 9900 })
+			servertest.Until(t, "9,900 at once", time.Second, func() bool { return connected() >= 9900 })
 			d.each = (d.p.Resident(t) - base) / manyClients
 			require.LessOrEqual(t, d.each, int64(perConnection))
 		}
@@ -151,17 +151,17 @@ func TestMaxClients(t *testing.T) {
 		require.NoError(t, w.Close())
 	}
 	require.Equal(t, 1000, info(t, c, "stats", "rejected_connections"))
-	until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) == full })
+	servertest.Until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) == full })
 	require.Equal(t, most, info(t, c, "clients", "connected_clients"))
 	for _, w := range in {
 		require.NoError(t, w.say("PING\r\n", "+PONG"), "a client that was let in")
 	}
 	in[0].reset()
-	until(t, "there is room again", patience, func() bool { return info(t, c, "clients", "connected_clients") == most-1 })
+	servertest.Until(t, "there is room again", patience, func() bool { return info(t, c, "clients", "connected_clients") == most-1 })
 	w := dial(t, p.Addr)
 	require.NoError(t, w.say("PING\r\n", "+PONG"))
 	part(slices.Concat(in, []*wire{w}))
-	until(t, "all are gone", patience, func() bool { return descriptors(t, p) == base })
+	servertest.Until(t, "all are gone", patience, func() bool { return descriptors(t, p) == base })
 	well(t, p)
 }
 
@@ -180,7 +180,7 @@ func TestNoDescriptorLeft(t *testing.T) {
 		_, err := clients[i].Write([]byte("PING\r\n"))
 		require.NoError(t, err)
 	}
-	until(t, "some are let in", patience, func() bool { return info(t, c, "clients", "connected_clients") > room/2 })
+	servertest.Until(t, "some are let in", patience, func() bool { return info(t, c, "clients", "connected_clients") > room/2 })
 	used := cpu(t, p)
 	alone := pings(t, []*wire{clients[0]}, func() { <-time.After(time.Second) })
 	require.Less(t, cpu(t, p)-used, 300*time.Millisecond, "it spins")
