@@ -1,15 +1,15 @@
 package cluster
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -20,18 +20,21 @@ const IDLen = 40
 // ErrInUse says that another process holds the identity.
 var ErrInUse = errors.New("in use by another process")
 
-// Identity is who this node is: an id that outlives restarts, and whether it
-// is leaving the cluster. It is kept in a file, one line a node in the format
-// of CLUSTER NODES, and locked against a second process. Safe for concurrent
-// use.
+// fileBytesMax bounds nodes.conf: room for many times as many nodes as a
+// cluster may have.
+const fileBytesMax = 4 << 20
+
+// Identity is who this node is: an id that outlives restarts, whether it is
+// leaving the cluster, and the other nodes it knew last. It is kept in a file,
+// one line a node in the format of CLUSTER NODES, its own first, and locked
+// against a second process. Safe for concurrent use.
 type Identity struct {
 	path string
 	lock *os.File
 
-	mu      sync.Mutex
-	id      string
-	port    int
-	leaving bool
+	mu    sync.Mutex
+	self  Member
+	peers []Member
 }
 
 // OpenIdentity reads the identity from the file at path, or makes one. Close
@@ -54,66 +57,77 @@ func (i *Identity) Close() error { return i.lock.Close() }
 
 // load reads the file; a missing one makes a new identity.
 func (i *Identity) load() error {
-	text, err := os.ReadFile(i.path)
+	file, err := os.Open(i.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		i.id = newID()
+		i.self = Member{ID: newID(), Self: true}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, fileBytesMax+1))
+	if err != nil {
+		return err
+	}
+	if len(text) > fileBytesMax {
+		return fmt.Errorf("longer than %d bytes; restore the file, or remove it to start as a new node", fileBytesMax)
+	}
+	return i.parse(string(text))
+}
+
+// parse reads the lines of the file.
+func (i *Identity) parse(text string) error {
+	seen := map[string]bool{}
+	n := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		n++
+		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "vars") {
 			continue
 		}
-		f := strings.Fields(line)
-		if len(f) != 6 || !ValidID(f[0]) {
-			return fmt.Errorf("line %d is not a node: %.80q; restore the file, or remove it to start as a new node", n, line)
+		m, err := parseMember(line)
+		if err == nil && (seen[m.ID] || m.Self && i.self.Self) {
+			err = errors.New("stands there twice")
 		}
-		if flags := strings.Split(f[2], ","); has(flags, "myself") {
-			i.id = f[0]
-			i.leaving = has(flags, "leaving")
+		if err != nil {
+			return fmt.Errorf("line %d: %.80q %w; restore the file, or remove it to start as a new node", n, line, err)
+		}
+		seen[m.ID] = true
+		if m.Self {
+			i.self = m
+		} else if !m.Handshake {
+			i.peers = append(i.peers, m)
 		}
 	}
-	if i.id == "" {
+	if !i.self.Self {
 		return errors.New("it does not say who this node is; restore the file, or remove it to start as a new node")
 	}
-	return lines.Err()
-}
-
-func has(list []string, word string) bool {
-	for _, w := range list {
-		if w == word {
-			return true
-		}
-	}
-	return false
+	return nil
 }
 
 // ID returns the node's id.
 func (i *Identity) ID() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.id
+	return i.self.ID
 }
 
 // Leaving reports whether the node is leaving the cluster.
 func (i *Identity) Leaving() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.leaving
+	return i.self.Leaving
 }
 
 // SetLeaving sets it, on disk first.
 func (i *Identity) SetLeaving(on bool) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	was := i.leaving
-	i.leaving = on
+	was := i.self.Leaving
+	i.self.Leaving = on
 	if err := i.write(); err != nil {
-		i.leaving = was
+		i.self.Leaving = was
 		return err
 	}
 	return nil
@@ -123,20 +137,37 @@ func (i *Identity) SetLeaving(on bool) error {
 func (i *Identity) Renew() (string, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	was := i.id
-	i.id = newID()
+	was := i.self.ID
+	i.self.ID = newID()
 	if err := i.write(); err != nil {
-		i.id = was
+		i.self.ID = was
 		return "", err
 	}
-	return i.id, nil
+	return i.self.ID, nil
 }
 
 // Save writes the identity of a node that serves clients on port.
 func (i *Identity) Save(port int) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.port = port
+	i.self.Port = port
+	return i.write()
+}
+
+// Peers returns the nodes it knew when it was last written.
+func (i *Identity) Peers() []Member {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.peers)
+}
+
+// keep writes where this node is and which others it knows. The id and whether
+// the node is leaving are its own.
+func (i *Identity) keep(self Member, peers []Member) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	self.ID, self.Leaving = i.self.ID, i.self.Leaving
+	i.self, i.peers = self, slices.Clone(peers)
 	return i.write()
 }
 
@@ -144,20 +175,22 @@ func (i *Identity) Save(port int) error {
 func (i *Identity) Line() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.line()
+	return Format(i.self, 0, 0, false, true)
 }
 
-func (i *Identity) line() string {
-	flags := "myself"
-	if i.leaving {
-		flags += ",leaving"
+// text is what the file shall hold.
+func (i *Identity) text() string {
+	var b strings.Builder
+	b.WriteString(Format(i.self, 0, 0, false, true) + "\n")
+	for _, m := range i.peers {
+		b.WriteString(Format(m, 0, 0, false, false) + "\n")
 	}
-	return fmt.Sprintf("%s :%d %s 0 0 connected", i.id, i.port, flags)
+	return b.String()
 }
 
 // write replaces the file: whole or not at all, whatever crashes.
 func (i *Identity) write() error {
-	text := i.line() + "\n"
+	text := i.text()
 	if was, err := os.ReadFile(i.path); err == nil && string(was) == text {
 		return nil // a full disk is no reason not to start
 	}

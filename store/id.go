@@ -32,6 +32,8 @@ const (
 	idRand = 2  // 16 random bytes
 	idNode = 18 // first 4 bytes of the node id
 	idTTL  = 22 // TTL tag, big-endian
+
+	idRandLen = idNode - idRand
 )
 
 // maxTTLMinutes is what the TTL tag can hold; longer lives saturate.
@@ -121,6 +123,9 @@ func (id *ID) Hash() uint16 { return binary.BigEndian.Uint16(id[idHash:]) }
 
 // AtMostOnce reports whether the id belongs to a job with RETRY 0.
 func (id *ID) AtMostOnce() bool { return id[idTTL+1]&1 == 0 }
+
+// ttlMinutes returns the job's TTL as the id has it: minutes, rounded.
+func (id *ID) ttlMinutes() uint16 { return binary.BigEndian.Uint16(id[idTTL:]) }
 
 // sum is the index hash: the id is random already.
 func (id *ID) sum() uint32 { return binary.LittleEndian.Uint32(id[idRand+4:]) }

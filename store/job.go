@@ -6,29 +6,26 @@ func (s *Shard) Get(id *ID) (*Job, bool) {
 	if h == 0 {
 		return nil, false
 	}
-	return s.view(h), true
+	return s.look(h), true
 }
 
 // Ack acknowledges a job: it is done. It reports whether the job was known and
 // not yet acknowledged. A job that this node alone holds is collected at once;
 // of another the acknowledgement is kept, without the body, until the other
-// holders were told.
+// holders were told. That of an unknown job is kept for a while, too, for the
+// nodes that know it.
 func (s *Shard) Ack(now int64, id *ID, fx *Effects) bool {
 	h := s.index.find(id)
 	if h == 0 {
+		s.dummyAck(now, id, fx)
 		return false
 	}
 	j := s.slots.get(h)
-	switch {
-	case j.state == Acked:
+	if j.state == Acked {
+		s.collect(now, h, fx)
 		return false
-	case j.repl <= 1:
-		s.remove(h, fx)
-		return true
-	case j.state == Queued:
-		s.unlink(now, h, j)
 	}
-	s.keepAck(h, j, fx)
+	s.acknowledge(now, h, j, fx)
 	return true
 }
 
@@ -54,12 +51,12 @@ func (s *Shard) keepAck(h uint32, j *slot, fx *Effects) {
 }
 
 // Delete removes a job whatever its state and reports whether it was known.
-func (s *Shard) Delete(id *ID, fx *Effects) bool {
+func (s *Shard) Delete(now int64, id *ID, fx *Effects) bool {
 	h := s.index.find(id)
 	if h == 0 {
 		return false
 	}
-	s.remove(h, fx)
+	s.remove(now, h, fx)
 	return true
 }
 
@@ -67,7 +64,7 @@ func (s *Shard) Delete(id *ID, fx *Effects) bool {
 // It reports false for unknown jobs, queued ones, and delivered ones that are
 // at most once.
 func (s *Shard) Enqueue(now int64, id *ID, fx *Effects) bool {
-	return s.requeue(now, id, byAdd, fx)
+	return s.requeue(now, id, byClient, fx)
 }
 
 // Nack is Enqueue by a consumer that failed.
@@ -157,12 +154,20 @@ func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error
 		s.wheel.start(h)
 		s.note(h, true, fx)
 	}
+	if c := s.slots.copies(h); c != nil && j.state == Active {
+		c.state(saidLeased)
+		s.wheel.stop(h)
+		c.asked = askNobody
+		s.wheel.start(h)
+		s.sayLeased(now, h, s.others(h), MsgWorking, fx)
+	}
 	return j.retry, nil
 }
 
 // Tick does what is due at now, for at most budget jobs: TTLs end, delays and
 // leases run out. It reports whether more is due already.
 func (s *Shard) Tick(now int64, budget int, fx *Effects) (more bool) {
+	s.tickDummies(now, fx)
 	return s.wheel.advance(now, budget, func(h uint32) { s.fire(now, h, fx) })
 }
 
@@ -171,12 +176,34 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 	j := s.slots.get(h)
 	s.wheel.start(h)
 	if j.etime <= now {
-		s.remove(h, fx)
+		s.remove(now, h, fx)
+		return
+	}
+	c := s.slots.copies(h)
+	if c != nil && c.ptime != 0 && c.ptime <= now {
+		switch {
+		case j.state == Acked:
+			s.collect(now, h, fx)
+		case c.flags&flagOrigin != 0:
+			s.probe(now, h, fx)
+		default: // nobody took over this node's copy
+			c.flags &^= flagDrain
+			s.wheel.stop(h)
+			c.ptime = 0
+			s.wheel.start(h)
+		}
+		return
+	}
+	if c != nil && c.asked < askedAll && c.asks(j.qtime) <= now {
+		s.ask(now, h, j, c, fx)
 		return
 	}
 	if j.retry > 0 && s.queues[j.queue].pause&PauseIn != 0 {
 		s.wheel.stop(h)
 		j.qtime = now + int64(j.retry)*1000
+		if c != nil {
+			c.said, c.asked = saidNothing, askNobody // that is no lease
+		}
 		s.wheel.start(h)
 		s.note(h, false, fx)
 		return
@@ -186,13 +213,13 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 
 // Evict removes up to n jobs that can never be delivered again, oldest first,
 // and returns how many.
-func (s *Shard) Evict(n int, fx *Effects) int {
+func (s *Shard) Evict(now int64, n int, fx *Effects) int {
 	for i := range n {
 		h, ok := s.spent.Min()
 		if !ok {
 			return i
 		}
-		s.remove(h, fx)
+		s.remove(now, h, fx)
 	}
 	return n
 }

@@ -38,10 +38,38 @@ const (
 	recDel   = 3 // id 24
 	recQueue = 4 // pause 1 | name: the settings of a queue
 	recFlush = 5 // low 2 | high 2: all jobs and settings of queues with a hash16 from low to high are gone
+	// The same as put and state for a job that other nodes hold too, or shall.
+	recPutSet   = 6 // flags 1 | sync 2 | holders: n 2, ids 20 each | job
+	recStateSet = 7 // as state | sync 2 | holders
 )
 
-// keptFlags are the flags of a slot that a record keeps.
-const keptFlags = flagDelivered | flagQueuedOnce
+// keptFlags are the flags of a slot that a record keeps; those above are of a
+// job with other holders.
+const (
+	keptFlags = flagDelivered | flagQueuedOnce
+	keptLease = 1 << 4 // a consumer of this node has the job
+	keptMoved = 1 << 5 // see flagMoved
+	keptDuty  = 1 << 6 // see flagOrigin
+)
+
+// kept returns the flags that a record of a job keeps.
+func (s *Shard) kept(h uint32) byte {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	b := j.flags & keptFlags
+	if c == nil {
+		return b
+	}
+	if c.said == saidLeased && c.who == Self && j.state == Active {
+		b |= keptLease
+	}
+	if c.flags&flagMoved != 0 {
+		b |= keptMoved
+	}
+	if c.flags&flagOrigin != 0 {
+		b |= keptDuty
+	}
+	return b
+}
 
 const (
 	stateSize = 2 + 24 + 1 + 8 + 2 + 2
@@ -52,17 +80,30 @@ const (
 )
 
 // PutSize returns the bytes of the record that adding a job journals.
-func (spec *Spec) PutSize() int { return putFix + len(spec.Queue) + len(spec.Body) }
+func (spec *Spec) PutSize() int {
+	return putFix + len(spec.Queue) + len(spec.Body) + setSize(spec.Repl)
+}
+
+// setSize is what the holders of a job take in its record, nearly: it shall not
+// change with them.
+func setSize(repl uint16) int {
+	if repl <= 1 {
+		return 0
+	}
+	return 2 + 2 + len(NodeID{})*int(min(repl, setSizeNodes))
+}
+
+const setSizeNodes = 8
 
 // MinPutSize is the least that PutSize returns.
 const MinPutSize = putFix
 
 // StateSize bounds the records of a change that adds no job, for each job that
 // it concerns.
-const StateSize = stateSize
+const StateSize = stateSize + 4 + setSizeNodes*20
 
 func (s *Shard) putSize(j *slot) int64 {
-	return putFix + int64(len(s.queues[j.queue].name)) + int64(j.bodyLen)
+	return putFix + int64(len(s.queues[j.queue].name)) + int64(j.bodyLen) + int64(setSize(j.repl))
 }
 
 // Attach says that changes are journalled from now on, to segment or later of
@@ -84,14 +125,19 @@ func (s *Shard) journalled(home uint32) bool { return home != 0 && home >= s.sin
 
 // put journals all of a job.
 func (s *Shard) put(h uint32, fx *Effects) {
-	if s.segment == 0 {
+	c := s.slots.copies(h)
+	if s.segment == 0 || c != nil && c.flags&flagExternal != 0 {
 		return
 	}
 	s.rehome(h)
-	j := s.slots.get(h)
 	jn := &fx.Journal
-	jn.Buf = append(jn.Buf, recPut, j.flags&keptFlags)
-	jn.Buf = AppendJob(jn.Buf, s.view(h))
+	if c == nil {
+		jn.Buf = append(jn.Buf, recPut, s.kept(h))
+	} else {
+		jn.Buf = append(jn.Buf, recPutSet, s.kept(h))
+		jn.Buf = s.appendHolders(jn.Buf, h, c)
+	}
+	jn.Buf = AppendJob(jn.Buf, s.look(h))
 	jn.end()
 	jn.Awaited = true
 }
@@ -106,6 +152,22 @@ func (s *Shard) rehome(h uint32) {
 	s.live.add(s.segment, size)
 }
 
+func (s *Shard) appendHolders(dst []byte, h uint32, c *copies) []byte {
+	dst = binary.LittleEndian.AppendUint16(dst, c.sync)
+	return appendSet(dst, s.holders(h), s.limits.Roll)
+}
+
+// noteSet is note for a job whose holders are new.
+func (s *Shard) noteSet(h uint32, awaited bool, fx *Effects) {
+	if s.note(h, awaited, fx); s.segment == 0 || !s.journalled(s.slots.home(h)) {
+		return
+	}
+	jn := &fx.Journal
+	jn.Buf[len(jn.Buf)-stateSize] = recStateSet
+	jn.Buf = s.appendHolders(jn.Buf, h, s.slots.copies(h))
+	jn.Ends[len(jn.Ends)-1] = len(jn.Buf)
+}
+
 // note journals what is new about a job. One that the log does not have yet
 // will be put there by Rewrite, as it is then.
 func (s *Shard) note(h uint32, awaited bool, fx *Effects) {
@@ -113,7 +175,7 @@ func (s *Shard) note(h uint32, awaited bool, fx *Effects) {
 		return
 	}
 	j := s.slots.get(h)
-	b := append(fx.Journal.Buf, recState, j.flags&keptFlags)
+	b := append(fx.Journal.Buf, recState, s.kept(h))
 	b = append(b, j.id[:]...)
 	b = append(b, byte(j.state))
 	b = binary.LittleEndian.AppendUint64(b, uint64(j.qtime))

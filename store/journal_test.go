@@ -18,9 +18,14 @@ type logRig struct {
 func newLogRig(t testing.TB, seed uint64) *logRig {
 	l := &logRig{rig: newRig(t), first: 3}
 	l.rnd = rand.New(rand.NewPCG(seed, 5))
+	l.s.limits.Roll = &listRoll{{1}, {2}, {3}}
+	l.s.SetView(peers)
 	l.rotate()
 	return l
 }
+
+// peers is a view of two other nodes.
+var peers = &View{Known: SetOf(1, 2), Reachable: SetOf(1, 2), Linked: SetOf(1, 2)}
 
 func (l *logRig) head() uint32 { return l.first + uint32(len(l.segments)) - 1 }
 
@@ -76,7 +81,8 @@ func (l *logRig) rewrite() {
 
 // restart returns a shard made of the segments.
 func (l *logRig) restart(trust Trust) (*rig, Settled) {
-	fresh := &rig{t: l.t, s: NewShard(l.now, Limits{}), now: l.now, rnd: l.rnd}
+	fresh := &rig{t: l.t, s: NewShard(l.now, Limits{Roll: l.s.limits.Roll}), now: l.now, rnd: l.rnd}
+	fresh.s.SetView(peers)
 	for i, segment := range l.segments {
 		for _, rec := range segment {
 			require.NoError(l.t, fresh.s.Replay(rec, l.first+uint32(i)))
@@ -94,16 +100,16 @@ func (l *logRig) restart(trust Trust) (*rig, Settled) {
 // same compares what users can see of two shards.
 func (l *logRig) same(fresh *rig) {
 	l.t.Helper()
-	require.Equal(l.t, l.s.Jobs(), fresh.s.Jobs())
+	require.Equal(l.t, l.s.slots.live, fresh.s.slots.live)
 	require.Equal(l.t, l.live(), (&logRig{rig: fresh}).live())
 	for h := uint32(1); h < l.s.slots.limit(); h++ {
 		if l.s.slots.slabs[(h-1)/slabSlots] == nil || !l.s.slots.has(h) {
 			continue
 		}
-		want := *l.s.view(h)
+		want := *l.s.look(h)
 		got := fresh.get(want.ID)
 		want.Turn, got.Turn = 0, 0
-		if want.State == Queued {
+		if want.State == Queued || want.Holders.Len() > 1 && want.NextQueue < l.now+rejoin && want.Retry > 0 {
 			want.NextQueue, got.NextQueue = 0, 0
 		}
 		require.Equal(l.t, want, got)
@@ -134,7 +140,7 @@ func (l *logRig) step(kinds int, known *[]ID) {
 		spec.Retry, spec.Repl = uint32(l.rnd.IntN(3)*20), uint16(1+l.rnd.IntN(2))
 		spec.Delay, spec.TTL = uint32(l.rnd.IntN(2)*l.rnd.IntN(50)), uint32(100+l.rnd.IntN(1000))
 		spec.ID = l.id(string(name), spec.Retry == 0)
-		if l.s.Add(l.now, spec, &l.fx) == nil {
+		if _, err := l.s.Add(l.now, spec, &l.fx); err == nil {
 			*known = append(*known, spec.ID)
 		}
 	case 4, 5:
@@ -158,15 +164,15 @@ func (l *logRig) step(kinds int, known *[]ID) {
 	case 10:
 		_, _ = l.s.Working(l.now, &id, &l.fx)
 	case 11:
-		require.NoError(l.t, l.s.SetPause(l.now, name, Pause(l.rnd.IntN(4)), &l.fx))
+		require.NoError(l.t, l.s.SetPause(l.now, name, Pause(l.rnd.IntN(4)), false, &l.fx))
 	case 12:
 		l.now += l.rnd.Int64N(10_000)
 		for l.s.Tick(l.now, 5, &l.fx) {
 		}
 	case 13:
-		l.s.Evict(l.rnd.IntN(2), &l.fx)
+		l.s.Evict(l.now, l.rnd.IntN(2), &l.fx)
 	case 14:
-		l.s.Delete(&id, &l.fx)
+		l.s.Delete(l.now, &id, &l.fx)
 	case 15:
 		switch l.rnd.IntN(20) {
 		case 0:
@@ -258,7 +264,7 @@ func TestDoubtfulJobs(t *testing.T) {
 	require.Equal(t, []string{"again"}, fresh.fetch("q", 9))
 	fresh.pass(60)
 	require.Empty(t, fresh.fetch("q", 9))
-	require.Equal(t, 2, fresh.s.Evict(9, &fresh.fx))
+	require.Equal(t, 2, fresh.s.Evict(fresh.now, 9, &fresh.fx))
 
 	fresh, sum = l.restart(Trust{Complete: true})
 	require.Equal(t, Settled{Jobs: 3, Queued: 2}, sum)
@@ -281,7 +287,8 @@ func TestReplicatedJobWaits(t *testing.T) {
 	require.Empty(t, fresh.fetch("q", 1))
 	fresh.pass(9)
 	require.Empty(t, fresh.fetch("q", 1))
-	fresh.pass(1.1)
+	fresh.pass(0.6) // the others are asked
+	fresh.pass(0.5)
 	require.Equal(t, []string{"shared"}, fresh.fetch("q", 1))
 
 	require.True(t, l.s.Ack(l.now, &spec.ID, &l.fx))
@@ -304,11 +311,11 @@ func TestReplayRefuses(t *testing.T) {
 	l := newLogRig(t, 1)
 	l.add(l.spec("q", "body"))
 	l.fetch("q", 1)
-	require.NoError(t, l.s.SetPause(l.now, []byte("q"), PauseIn, &l.fx))
+	require.NoError(t, l.s.SetPause(l.now, []byte("q"), PauseIn, false, &l.fx))
 	l.s.Flush(l.now, 3, 9, &l.fx)
 	require.Equal(t, 4, l.take())
 	for _, rec := range l.segments[0] {
-		fresh := NewShard(t0, Limits{})
+		fresh := NewShard(t0, Limits{Roll: &listRoll{{1}}})
 		require.NoError(t, fresh.Replay(rec, 1))
 		require.ErrorIs(t, fresh.Replay(append([]byte{99}, rec[1:]...), 1), ErrCorrupt)
 		require.ErrorIs(t, fresh.Replay(nil, 1), ErrCorrupt)
@@ -317,8 +324,8 @@ func TestReplayRefuses(t *testing.T) {
 		}
 	}
 	bad := []byte{recQueue, 4, 'q'}
-	require.ErrorIs(t, NewShard(t0, Limits{}).Replay(bad, 1), ErrCorrupt)
-	require.ErrorIs(t, NewShard(t0, Limits{}).Replay([]byte{recFlush, 9, 0, 3, 0}, 1), ErrCorrupt)
+	require.ErrorIs(t, NewShard(t0, Limits{Roll: &listRoll{{1}}}).Replay(bad, 1), ErrCorrupt)
+	require.ErrorIs(t, NewShard(t0, Limits{Roll: &listRoll{{1}}}).Replay([]byte{recFlush, 9, 0, 3, 0}, 1), ErrCorrupt)
 }
 
 // FuzzReplay: no record makes a shard panic or breaks what it must keep.
@@ -326,13 +333,13 @@ func FuzzReplay(f *testing.F) {
 	l := newLogRig(f, 1)
 	l.add(l.spec("q", "body"))
 	l.fetch("q", 1)
-	require.NoError(f, l.s.SetPause(l.now, []byte("q"), PauseIn, &l.fx))
+	require.NoError(f, l.s.SetPause(l.now, []byte("q"), PauseIn, false, &l.fx))
 	l.take()
 	for _, rec := range l.segments[0] {
 		f.Add(rec)
 	}
 	f.Fuzz(func(t *testing.T, rec []byte) {
-		r := &rig{t: t, s: NewShard(t0, Limits{}), now: t0, rnd: rand.New(rand.NewPCG(1, 1))}
+		r := &rig{t: t, s: NewShard(t0, Limits{Roll: &listRoll{{1}}}), now: t0, rnd: rand.New(rand.NewPCG(1, 1))}
 		for _, known := range l.segments[0] {
 			require.NoError(t, r.s.Replay(known, 1))
 		}

@@ -34,6 +34,9 @@ type queue struct {
 	ctime   int64 // came to life
 	atime   int64 // last queued or delivered
 	in, out uint64
+	need    *need // how it gets jobs from other nodes; nil: it never did
+
+	waitedNext, waitedPrev *queue // among those with waiters
 }
 
 // before is the order of delivery: creation time, then id.
@@ -95,7 +98,7 @@ func (s *Shard) awaken(q *queue, now int64) {
 	}
 	q.live = true
 	q.ctime, q.atime = now, now
-	q.in, q.out = 0, 0
+	q.in, q.out, q.need = 0, 0, nil
 	if q.jobs == nil {
 		q.jobs = s.newOrder()
 	}
@@ -134,16 +137,29 @@ type QueueStat struct {
 	Blocked int   // consumers waiting
 	In, Out uint64
 	Pause   Pause
+	From    Set // nodes that gave jobs of late
+	Rate    int // jobs they gave a second
 }
 
-func (q *queue) stat() QueueStat {
-	return QueueStat{q.name, q.jobs.Len(), q.ctime, q.atime, q.waiters.len, q.in, q.out, q.pause}
+func (q *queue) stat(now int64) QueueStat {
+	st := QueueStat{
+		Name: q.name, Len: q.jobs.Len(), Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, In: q.in, Out: q.out, Pause: q.pause,
+		Rate: q.need.rate(now),
+	}
+	if q.need != nil {
+		for _, g := range q.need.givers {
+			if now-g.at <= giverLasts {
+				st.From = st.From.With(g.node)
+			}
+		}
+	}
+	return st
 }
 
 // Stat returns the figures of a live queue.
-func (s *Shard) Stat(name []byte) (QueueStat, bool) {
+func (s *Shard) Stat(now int64, name []byte) (QueueStat, bool) {
 	if q := s.lookup(name); q != nil && q.live {
-		return q.stat(), true
+		return q.stat(now), true
 	}
 	return QueueStat{}, false
 }
@@ -165,8 +181,12 @@ func (s *Shard) PauseState(name []byte) Pause {
 }
 
 // SetPause sets the pause of a queue, making the queue only if it is to be
-// paused. Jobs that this makes deliverable go to the waiters.
-func (s *Shard) SetPause(now int64, name []byte, p Pause, fx *Effects) error {
+// paused. Jobs that this makes deliverable go to the waiters. With bcast the
+// other nodes are told to do the same.
+func (s *Shard) SetPause(now int64, name []byte, p Pause, bcast bool, fx *Effects) error {
+	if bcast {
+		s.send(now, s.view.Linked, false, &Message{Kind: MsgPause, Queue: name, Count: uint32(p)}, fx)
+	}
 	q := s.lookup(name)
 	if p == 0 && (q == nil || q.pause == 0) {
 		return nil
@@ -199,7 +219,7 @@ func (s *Shard) Peek(name []byte, from, n int, newest bool, yield func(*Job) boo
 		if newest {
 			at = q.jobs.Len() - 1 - at
 		}
-		if h, _ := q.jobs.GetAt(at); !yield(s.view(h)) {
+		if h, _ := q.jobs.GetAt(at); !yield(s.look(h)) {
 			break
 		}
 	}

@@ -1,6 +1,9 @@
 package store
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // The kinds of records, as Record has them.
 const (
@@ -18,11 +21,16 @@ type Record struct {
 	// Job is what the record says of the job: everything in a put; State,
 	// NextQueue, Nacks and Extra, with the ID, in a state; nil otherwise.
 	Job        *Job
-	Delivered  bool   // of a put or state: delivered here at least once
-	QueuedOnce bool   // of a put or state: was in its queue before
-	Queue      string // of a put or queue
-	Pause      Pause  // of a queue
-	Low, High  uint16 // of a flush: jobs and queues with a hash16 from Low to High
+	Delivered  bool     // of a put or state: delivered here at least once
+	QueuedOnce bool     // of a put or state: was in its queue before
+	Queue      string   // of a put or queue
+	Pause      Pause    // of a queue
+	Low, High  uint16   // of a flush: jobs and queues with a hash16 from Low to High
+	Holders    []NodeID // of a put or state: nodes that may hold the job, if they are told
+	Sync       uint16   // with Holders: nodes that the job had to be on before its producer was answered
+	Leased     bool     // with Holders: a consumer of this node has it
+	Moved      bool     // with Holders: another node was given it
+	Spreading  bool     // with Holders: this node sees to it that enough nodes hold it
 }
 
 // ParseRecord reads a record. The body of its job aliases rec. It accepts all
@@ -33,9 +41,9 @@ func ParseRecord(rec []byte) (Record, error) {
 		return Record{}, err
 	}
 	switch rec[0] {
-	case recPut:
+	case recPut, recPutSet:
 		return parsePut(rec)
-	case recState:
+	case recState, recStateSet:
 		return parseState(rec)
 	case recDel:
 		return Record{Kind: KindDel, ID: ID(rec[1:delSize])}, nil
@@ -46,11 +54,19 @@ func ParseRecord(rec []byte) (Record, error) {
 }
 
 func parsePut(rec []byte) (Record, error) {
-	j, err := DecodeJob(rec[2:])
+	r := Record{Kind: KindPut}
+	body := rec[2:]
+	if rec[0] == recPutSet {
+		var err error
+		if body, err = r.holders(body); err != nil {
+			return Record{}, err
+		}
+	}
+	j, err := DecodeJob(body)
 	if err != nil {
 		return Record{}, err
 	}
-	r := Record{Kind: KindPut, ID: j.ID, Job: j, Queue: j.Queue}
+	r.ID, r.Job, r.Queue = j.ID, j, j.Queue
 	r.flags(rec[1])
 	return r, nil
 }
@@ -66,6 +82,11 @@ func parseState(rec []byte) (Record, error) {
 		return Record{}, corrupt("state %d, next queue %d", j.State, j.NextQueue)
 	}
 	r := Record{Kind: KindState, ID: id, Job: j}
+	if rec[0] == recStateSet {
+		if _, err := r.holders(rec[stateSize:]); err != nil {
+			return Record{}, err
+		}
+	}
 	r.flags(rec[1])
 	return r, nil
 }
@@ -80,4 +101,32 @@ func parseQueue(rec []byte) (Record, error) {
 
 func (r *Record) flags(b byte) {
 	r.Delivered, r.QueuedOnce = b&flagDelivered != 0, b&flagQueuedOnce != 0
+	r.Leased, r.Moved, r.Spreading = b&keptLease != 0, b&keptMoved != 0, b&keptDuty != 0
 }
+
+// holders reads what is said of other holders and returns what follows.
+func (r *Record) holders(src []byte) (rest []byte, err error) {
+	var roll listRoll
+	var set Set
+	if r.Sync, set, rest, err = cutHolders(src, &roll); err != nil {
+		return nil, err
+	}
+	set.Each(func(n uint16) bool {
+		r.Holders = append(r.Holders, roll.ID(n))
+		return true
+	})
+	return rest, nil
+}
+
+// listRoll numbers nodes as they come.
+type listRoll []NodeID
+
+func (l *listRoll) Number(id NodeID) (uint16, bool) {
+	if i := slices.Index(*l, id); i >= 0 {
+		return uint16(i), true
+	}
+	*l = append(*l, id)
+	return uint16(len(*l) - 1), true
+}
+
+func (l *listRoll) ID(number uint16) NodeID { return (*l)[number] }

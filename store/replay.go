@@ -10,7 +10,13 @@ func RecordHash(rec []byte) (low, high uint16, err error) {
 		return 0, 0, corrupt("empty record")
 	case rec[0] == recPut && len(rec) >= putFix:
 		low = binary.BigEndian.Uint16(rec[4:])
-	case rec[0] == recState && len(rec) == stateSize:
+	case rec[0] == recPutSet && len(rec) >= recSetHead:
+		at := recSetHead + int(binary.LittleEndian.Uint16(rec[4:]))*len(NodeID{}) + 2
+		if len(rec) < at+len(ID{}) {
+			return 0, 0, corrupt("a job with its holders in %d bytes", len(rec))
+		}
+		low = binary.BigEndian.Uint16(rec[at:])
+	case rec[0] == recState && len(rec) == stateSize, rec[0] == recStateSet && len(rec) > stateSize:
 		low = binary.BigEndian.Uint16(rec[2:])
 	case rec[0] == recDel && len(rec) == delSize:
 		low = binary.BigEndian.Uint16(rec[1:])
@@ -23,7 +29,7 @@ func RecordHash(rec []byte) (low, high uint16, err error) {
 		}
 		return low, high, nil
 	default:
-		return 0, 0, corrupt("record of kind %d with %d bytes; this program knows the kinds 1 to %d", rec[0], len(rec), recFlush)
+		return 0, 0, corrupt("record of kind %d with %d bytes; this program knows the kinds 1 to %d", rec[0], len(rec), recStateSet)
 	}
 	return low, low, nil
 }
@@ -39,9 +45,9 @@ func (s *Shard) Replay(rec []byte, segment uint32) error {
 	s.loading, s.segment = true, segment
 	defer s.Detach()
 	switch rec[0] {
-	case recPut:
+	case recPut, recPutSet:
 		return s.replayPut(rec)
-	case recState:
+	case recState, recStateSet:
 		return s.replayState(rec)
 	case recDel:
 		s.replayDel((*ID)(rec[1:delSize]))
@@ -54,8 +60,29 @@ func (s *Shard) Replay(rec []byte, segment uint32) error {
 	return nil
 }
 
+// recSetHead is what a recPutSet has in front of the ids.
+const recSetHead = 6
+
+// cutHolders reads sync and holders from the front of src.
+func cutHolders(src []byte, roll Roll) (sync uint16, holders Set, rest []byte, err error) {
+	if len(src) < 2 {
+		return 0, Set{}, nil, corrupt("a record is cut short")
+	}
+	holders, rest, err = cutSet(src[2:], roll)
+	return binary.LittleEndian.Uint16(src), holders, rest, err
+}
+
 func (s *Shard) replayPut(rec []byte) error {
-	j, err := DecodeJob(rec[2:])
+	var sync uint16
+	var holders Set
+	body := rec[2:]
+	if rec[0] == recPutSet {
+		var err error
+		if sync, holders, body, err = cutHolders(body, s.limits.Roll); err != nil {
+			return err
+		}
+	}
+	j, err := DecodeJob(body)
 	if err != nil {
 		return err
 	}
@@ -72,9 +99,38 @@ func (s *Shard) replayPut(rec []byte) error {
 	slot.queue, slot.flags = q.num, slot.flags|rec[1]&keptFlags
 	s.keepBody(slot, j.Delay, j.Body)
 	s.lastCtime = max(s.lastCtime, j.Created)
+	if rec[0] == recPutSet {
+		s.replayHolders(h, rec[1], sync, holders)
+	}
 	s.enter(h, slot, q)
 	s.rehome(h)
 	return nil
+}
+
+// replayHolders restores what is known of the other holders of a job.
+func (s *Shard) replayHolders(h uint32, kept byte, sync uint16, holders Set) {
+	c := s.addCopies(h)
+	c.sync = sync
+	s.setHolders(h, holders)
+	s.replayKept(h, kept)
+}
+
+// replayKept restores the flags of a job that may have other holders.
+func (s *Shard) replayKept(h uint32, kept byte) {
+	c := s.slots.copies(h)
+	if c == nil {
+		return
+	}
+	c.said, c.flags = saidNothing, c.flags&(flagHas|flagWide)
+	if kept&keptLease != 0 {
+		c.said, c.who = saidLeased, Self
+	}
+	if kept&keptMoved != 0 {
+		c.flags |= flagMoved
+	}
+	if kept&keptDuty != 0 {
+		c.flags |= flagOrigin
+	}
 }
 
 // slot returns a job without its queue and body.
@@ -108,6 +164,15 @@ func (s *Shard) replayState(rec []byte) error {
 	j.qtime = qtime
 	j.nacks = binary.LittleEndian.Uint16(rec[35:])
 	j.extra = binary.LittleEndian.Uint16(rec[37:])
+	if rec[0] == recStateSet {
+		sync, holders, _, err := cutHolders(rec[stateSize:], s.limits.Roll)
+		if err != nil {
+			return err
+		}
+		s.replayHolders(h, flags, sync, holders)
+	} else {
+		s.replayKept(h, flags)
+	}
 	s.wheel.start(h)
 	return nil
 }
@@ -122,7 +187,7 @@ func (s *Shard) replayDel(id *ID) {
 func (s *Shard) drop(h uint32) {
 	segment := s.segment
 	s.segment = 0
-	s.remove(h, nil)
+	s.remove(0, h, nil)
 	s.segment = segment
 }
 
@@ -213,8 +278,15 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 	sum.Jobs++
 	s.wheel.stop(h)
 	queued := j.state == Queued
+	if j.state == WaitRepl {
+		queued = j.qtime == 0
+	}
 	if queued || j.state == WaitRepl {
 		j.state = Active
+	}
+	lone := s.others(h).Empty()
+	if !lone {
+		s.settleCopy(now, h, j)
 	}
 	delivered := j.flags&flagDelivered != 0
 	switch {
@@ -226,13 +298,41 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 			sum.Doubtful++
 			s.note(h, true, fx)
 		}
-	case queued && (j.repl <= 1 || trust.QueueAll):
+	case queued && (lone || trust.QueueAll):
 		s.wheel.start(h)
 		s.link(now, h, j)
 		sum.Queued++
 		return
 	}
 	s.wheel.start(h)
+}
+
+// rejoin is how long a node that starts waits for its peers before it queues
+// what they may have too, milliseconds.
+const rejoin = 3000
+
+// settleCopy makes a job ready that other nodes hold too.
+func (s *Shard) settleCopy(now int64, h uint32, j *slot) {
+	c := s.slots.copies(h)
+	switch {
+	case j.state == Acked:
+		s.setConfirmed(h, SetOf(Self))
+		c.ptime = now + collectFirst + s.jitter()
+		return
+	case c.flags&flagOrigin != 0:
+		s.setConfirmed(h, SetOf(Self))
+		c.ptime = now + rejoin/2 + s.jitter()
+	}
+	if j.retry == 0 {
+		return
+	}
+	c.asked = askNobody
+	if j.qtime == 0 {
+		j.qtime = now + int64(j.retry)*1000
+	}
+	if j.qtime < now+rejoin {
+		j.qtime = now + rejoin + s.jitter()
+	}
 }
 
 // Add adds what became of other jobs.

@@ -18,7 +18,7 @@ func (s *Shard) ScanJobs(pos int64, n int, yield func(*Job) bool) (next int64, v
 		}
 		pos++
 		if h := uint32(pos); s.slots.has(h) {
-			more = yield(s.view(h))
+			more = yield(s.look(h))
 		}
 	}
 	if pos >= end {
@@ -28,7 +28,7 @@ func (s *Shard) ScanJobs(pos int64, n int, yield func(*Job) bool) (next int64, v
 }
 
 // ScanQueues is ScanJobs for live queues.
-func (s *Shard) ScanQueues(pos int64, n int, yield func(QueueStat) bool) (next int64, visited int) {
+func (s *Shard) ScanQueues(now, pos int64, n int, yield func(QueueStat) bool) (next int64, visited int) {
 	end := int64(len(s.queues))
 	for more := true; pos < end && more; visited++ {
 		if visited == n {
@@ -37,7 +37,7 @@ func (s *Shard) ScanQueues(pos int64, n int, yield func(QueueStat) bool) (next i
 		q := s.queues[pos]
 		pos++
 		if q != nil && q.live {
-			more = yield(q.stat())
+			more = yield(q.stat(now))
 		}
 	}
 	if pos >= end {

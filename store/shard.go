@@ -30,7 +30,10 @@ type Quota interface {
 
 // Limits bound a shard.
 type Limits struct {
-	Queues Quota // of queue names; nil: no limit
+	Queues  Quota  // of queue names; nil: no limit
+	Dummies Quota  // of acknowledgements of unknown jobs; nil: no limit
+	Roll    Roll   // numbers the nodes; nil: there is only this one
+	Seed    uint64 // of the random choices
 }
 
 // Effects is what a change asks its caller to do: to append the journal to the
@@ -38,7 +41,9 @@ type Limits struct {
 // caller owns it and may reuse it.
 type Effects struct {
 	Journal Journal
+	Outbox  Outbox
 	Wakes   []Waiter // waiters that were served or dismissed: wake them
+	Added   []Added  // tell them
 }
 
 // Spec describes a job to be added. The store copies Queue and Body.
@@ -50,7 +55,11 @@ type Spec struct {
 	Retry  uint32 // seconds from a delivery to the next; 0: at most once
 	TTL    uint32 // seconds it lives, > Delay
 	Repl   uint16 // nodes that shall hold it
+	Sync   uint16 // nodes that hold it before the producer is answered, up to Repl
 	MaxLen int    // refuse if that many are queued already; 0: no limit
+
+	External bool  // this node shall be none of them
+	Adder    Adder // told when Sync nodes hold it, if Add says that it waits; may be nil
 }
 
 // Job is a view of a job. Its memory is the store's and is valid only during
@@ -69,6 +78,8 @@ type Job struct {
 	Expires   int64  // milliseconds since the epoch
 	NextQueue int64  // milliseconds; when it goes (back) to its queue, 0: never
 	Turn      uint8  // the number of its latest delivery here, modulo 16
+	Holders   Set    // nodes that may hold it
+	Confirmed Set    // nodes that said so while it waits, that know of its acknowledgement
 }
 
 // Shard owns the jobs of the queues that hash to it. Not safe for concurrent
@@ -89,6 +100,14 @@ type Shard struct {
 	used       int64 // bytes accounted
 	job        Job   // the view that is handed out
 
+	view      *View // of the other nodes
+	seed      uint64
+	wide      map[uint32]wide
+	adders    map[uint32]Adder // of jobs that wait for their copies
+	dummies   map[ID]*dummy
+	dummyNext int64  // when the first of them is to be looked at, or before
+	waited    *queue // the first of those with waiters
+
 	since   uint32 // first segment of the log
 	segment uint32 // where changes are journalled; 0: nowhere
 	live    tally  // bytes of live records by segment
@@ -97,7 +116,7 @@ type Shard struct {
 
 // NewShard returns an empty shard whose time starts at now (milliseconds).
 func NewShard(now int64, limits Limits) *Shard {
-	s := &Shard{limits: limits, since: 1}
+	s := &Shard{limits: limits, since: 1, view: &View{}, seed: limits.Seed}
 	s.reset(now)
 	return s
 }
@@ -111,7 +130,12 @@ func (s *Shard) reset(now int64) {
 	s.spent = s.newOrder()
 	s.used = 0
 	s.live, s.loading = tally{}, false
+	s.wide, s.adders, s.dummies = nil, map[uint32]Adder{}, map[ID]*dummy{}
+	s.dummyNext, s.waited = mostTime, nil
 }
+
+// SetView says what is known of the other nodes from now on.
+func (s *Shard) SetView(v *View) { s.view = v }
 
 // Accounting: what a job and a queue cost beyond their bytes. The index is
 // half full on average, a tree's leaf three quarters.
@@ -133,45 +157,58 @@ func (j *slot) chunk() int {
 // Used returns the bytes accounted to the shard's jobs and queues.
 func (s *Shard) Used() int64 { return s.used }
 
-// Jobs returns how many jobs the shard knows, whatever their state.
-func (s *Shard) Jobs() int { return s.slots.live }
+// Jobs returns how many jobs the shard knows, whatever their state, with the
+// acknowledgements of unknown ones.
+func (s *Shard) Jobs() int { return s.slots.live + len(s.dummies) }
 
 // Queues returns how many queues are live.
 func (s *Shard) Queues() int { return s.liveQueues }
 
 // Next returns when Tick has something to do at the earliest, in milliseconds.
-func (s *Shard) Next() (int64, bool) { return s.wheel.next() }
+func (s *Shard) Next() (int64, bool) {
+	at, ok := s.wheel.next()
+	if len(s.dummies) > 0 && (!ok || s.dummyNext < at) {
+		return s.dummyNext, true
+	}
+	return at, ok
+}
 
-// Add registers a job and queues it, or sets its timer if it has a DELAY.
-// It refuses with ErrMaxLen, ErrPaused, ErrTooManyQueues or ErrFull.
-func (s *Shard) Add(now int64, spec *Spec, fx *Effects) error {
+// Add registers a job and queues it, or sets its timer if it has a DELAY. If
+// other nodes shall hold it too, it asks them; it reports whether it waits for
+// them, in which case the Adder will be told. It refuses with ErrMaxLen,
+// ErrPaused, ErrTooManyQueues or ErrFull.
+func (s *Shard) Add(now int64, spec *Spec, fx *Effects) (waits bool, err error) {
 	q := s.lookup(spec.Queue)
 	if q != nil {
 		if spec.MaxLen > 0 && q.live && q.jobs.Len() >= spec.MaxLen {
-			return ErrMaxLen
+			return false, ErrMaxLen
 		}
 		if q.pause&PauseIn != 0 {
-			return ErrPaused
+			return false, ErrPaused
 		}
 	}
 	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
-		return ErrFull
+		return false, ErrFull
 	}
 	if q == nil {
-		var err error
 		if q, err = s.intern(spec.Queue); err != nil {
-			return err
+			return false, err
 		}
 	}
 	h, j := s.slots.alloc()
 	s.fill(now, j, q, spec)
+	if spec.Repl > 1 || spec.External {
+		waits = !s.spread(now, h, j, spec, fx)
+	}
 	s.enter(h, j, q)
-	if j.qtime == 0 {
+	if j.qtime == 0 && !waits {
 		s.link(now, h, j)
 	}
 	s.put(h, fx)
-	s.serve(now, q, fx)
-	return nil
+	if !waits {
+		s.serve(now, q, fx)
+	}
+	return waits, nil
 }
 
 // enter makes a new job known, as yet unqueued.
@@ -213,8 +250,10 @@ type cause uint8
 
 const (
 	byAdd    cause = iota // ADDJOB, or the end of a DELAY, or of a lease
+	byClient              // ENQUEUE
 	byNack                // a consumer gave it back
 	byReturn              // it never reached its consumer: nothing is counted
+	byMove                // another node handed it over: nothing is counted
 )
 
 // enqueue puts an active job into its queue. It reports false for one that is
@@ -223,16 +262,24 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	if j.state != Active || j.retry == 0 && j.flags&flagDelivered != 0 {
 		return false
 	}
+	again := j.flags&flagQueuedOnce != 0
 	switch {
 	case why == byNack:
 		j.nacks = saturate(j.nacks)
-	case why == byAdd && j.flags&flagQueuedOnce != 0:
+	case why <= byClient && again:
 		j.extra = saturate(j.extra)
 	}
 	q := s.link(now, h, j)
 	if why == byReturn {
 		q.in--
 		q.out -= min(q.out, 1)
+	}
+	if others := s.others(h); why <= byNack && (again || why == byNack) && !others.Empty() {
+		var flags uint8
+		if why != byAdd {
+			flags = FlagForced
+		}
+		s.sayQueued(now, h, others, flags, fx)
 	}
 	s.note(h, true, fx)
 	s.serve(now, q, fx)
@@ -249,6 +296,7 @@ func (s *Shard) link(now int64, h uint32, j *slot) *queue {
 	if j.retry > 0 {
 		j.qtime = now + int64(j.retry)*1000
 	}
+	s.slots.copies(h).state(saidQueued)
 	s.wheel.start(h)
 	q.jobs.Load(h)
 	q.atime = now
@@ -278,11 +326,18 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 		j.flags |= flagSpent
 		s.spent.Load(h)
 	}
+	if c := s.slots.copies(h); c != nil {
+		c.state(saidLeased)
+		c.asked = askNobody
+	}
 	s.wheel.start(h)
 	q.atime = now
 	q.out++
+	if q.jobs.Len() == 0 {
+		s.want(now, q, true, fx)
+	}
 	s.note(h, j.retry == 0, fx)
-	return s.view(h)
+	return s.look(h)
 }
 
 // unqueue makes a queued job active again without delivering it.
@@ -290,6 +345,9 @@ func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64, fx *Effects) 
 	s.unlink(now, h, j)
 	s.wheel.stop(h)
 	j.qtime = qtime
+	if c := s.slots.copies(h); c != nil {
+		c.said, c.asked = saidNothing, askNobody
+	}
 	s.wheel.start(h)
 	s.note(h, true, fx)
 }
@@ -324,17 +382,24 @@ func (s *Shard) Fetch(now int64, name []byte, n int, fx *Effects, yield func(*Jo
 			break
 		}
 	}
+	if got == 0 {
+		s.want(now, q, false, fx)
+	}
 	return got, nil
 }
 
-// view fills the shard's Job from a slot.
-func (s *Shard) view(h uint32) *Job {
+// look fills the shard's Job from a slot.
+func (s *Shard) look(h uint32) *Job {
 	j := s.slots.get(h)
 	mem := s.arena.get(j.body, j.chunk())
 	s.job = Job{
 		ID: j.id, Queue: s.queues[j.queue].name, Body: mem, State: j.state, Repl: j.repl,
 		Nacks: j.nacks, Extra: j.extra, Retry: j.retry,
 		Created: j.ctime, Expires: j.etime, NextQueue: j.qtime, Turn: j.flags >> turnShift,
+		Holders: s.holders(h),
+	}
+	if j.state == WaitRepl || j.state == Acked {
+		s.job.Confirmed = s.confirmed(h)
 	}
 	if j.flags&flagDelay != 0 {
 		s.job.Delay = binary.LittleEndian.Uint32(mem)
@@ -344,9 +409,14 @@ func (s *Shard) view(h uint32) *Job {
 }
 
 // remove unregisters a job and frees its memory.
-func (s *Shard) remove(h uint32, fx *Effects) {
+func (s *Shard) remove(now int64, h uint32, fx *Effects) {
 	s.forgo(h, fx)
 	j := s.slots.get(h)
+	if j.state == WaitRepl && fx != nil {
+		s.added(h, ErrRemoved, fx)
+		s.tell(now, s.others(h), MsgDelJob, &j.id, fx)
+	}
+	s.dropCopies(h)
 	q := s.queues[j.queue]
 	if j.state == Queued && !s.loading {
 		q.jobs.Delete(h)
@@ -372,7 +442,7 @@ func (s *Shard) Flush(now int64, low, high uint16, fx *Effects) {
 		}
 		for q.waiters.first != nil {
 			t := q.waiters.first
-			q.waiters.remove(t)
+			s.leave(q, t)
 			if t.waiter.Claim() {
 				fx.Wakes = append(fx.Wakes, t.waiter)
 			}
@@ -380,6 +450,13 @@ func (s *Shard) Flush(now int64, low, high uint16, fx *Effects) {
 		if s.limits.Queues != nil {
 			s.limits.Queues.Give()
 		}
+	}
+	for h := range s.adders {
+		s.tell(now, s.others(h), MsgDelJob, &s.slots.get(h).id, fx)
+		s.added(h, ErrRemoved, fx)
+	}
+	for id := range s.dummies {
+		s.dropDummy(&id)
 	}
 	s.reset(now)
 	s.flushed(low, high, fx)

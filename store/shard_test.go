@@ -24,7 +24,7 @@ type rig struct {
 }
 
 func newRig(t testing.TB) *rig {
-	return &rig{t: t, s: NewShard(t0, Limits{}), now: t0, rnd: rand.New(rand.NewPCG(1, 1))}
+	return &rig{t: t, s: NewShard(t0, Limits{Roll: &listRoll{{1}}}), now: t0, rnd: rand.New(rand.NewPCG(1, 1))}
 }
 
 func (r *rig) id(queue string, once bool) ID {
@@ -38,10 +38,13 @@ func (r *rig) spec(queue, body string) *Spec {
 func (r *rig) add(spec *Spec) ID {
 	r.t.Helper()
 	spec.ID = r.id(string(spec.Queue), spec.Retry == 0)
-	require.NoError(r.t, r.s.Add(r.now, spec, &r.fx))
+	require.NoError(r.t, second(r.s.Add(r.now, spec, &r.fx)))
 	r.check()
 	return spec.ID
 }
+
+// second returns the error of an Add.
+func second(_ bool, err error) error { return err }
 
 // fetch returns the bodies it got.
 func (r *rig) fetch(queue string, n int) (bodies []string) {
@@ -86,6 +89,9 @@ func (r *rig) check() {
 			require.NotZero(r.t, h, "not in the index")
 			j := s.slots.get(h)
 			used += jobCost + int64(chunkSize(j.chunk()))
+			if s.slots.copies(h) != nil {
+				used += copiesSize
+			}
 			refs[j.queue]++
 			require.Greater(r.t, j.etime, r.now-1)
 			if j.state == Queued {
@@ -176,7 +182,7 @@ func TestDelay(t *testing.T) {
 		require.Equal(t, Active, r.get(id).State)
 		require.EqualValues(t, 10, r.get(id).Delay)
 		require.Equal(t, "later", string(r.get(id).Body))
-		_, live := r.s.Stat([]byte("q"))
+		_, live := r.s.Stat(r.now, []byte("q"))
 		require.False(t, live, "a delayed job makes no queue")
 		r.pass(9.999)
 		require.Empty(t, r.fetch("q", 1))
@@ -263,7 +269,7 @@ func TestReturnCostsNothing(t *testing.T) {
 		j := r.get(id)
 		require.Equal(t, Queued, j.State)
 		require.Zero(t, j.Nacks+j.Extra)
-		st, _ := r.s.Stat([]byte("q"))
+		st, _ := r.s.Stat(r.now, []byte("q"))
 		require.EqualValues(t, 1, st.In)
 		require.EqualValues(t, 0, st.Out)
 		require.Equal(t, []string{"x"}, r.fetch("q", 1))
@@ -296,20 +302,20 @@ func TestRefusals(t *testing.T) {
 	r.add(r.spec("q", "1"))
 	spec := r.spec("q", "2")
 	spec.MaxLen = 1
-	require.ErrorIs(t, r.s.Add(r.now, spec, &r.fx), ErrMaxLen)
+	require.ErrorIs(t, second(r.s.Add(r.now, spec, &r.fx)), ErrMaxLen)
 	spec.MaxLen = 2
-	require.NoError(t, r.s.Add(r.now, spec, &r.fx))
-	require.NoError(t, r.s.SetPause(r.now, []byte("q"), PauseIn, &r.fx))
-	require.ErrorIs(t, r.s.Add(r.now, r.spec("q", "3"), &r.fx), ErrPaused)
+	require.NoError(t, second(r.s.Add(r.now, spec, &r.fx)))
+	require.NoError(t, r.s.SetPause(r.now, []byte("q"), PauseIn, false, &r.fx))
+	require.ErrorIs(t, second(r.s.Add(r.now, r.spec("q", "3"), &r.fx)), ErrPaused)
 	r.check()
 }
 
 func TestPause(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	require.NoError(t, r.s.SetPause(r.now, []byte("none"), 0, &r.fx))
+	require.NoError(t, r.s.SetPause(r.now, []byte("none"), 0, false, &r.fx))
 	require.Zero(t, r.s.Queues())
-	require.NoError(t, r.s.SetPause(r.now, []byte("q"), PauseOut, &r.fx))
+	require.NoError(t, r.s.SetPause(r.now, []byte("q"), PauseOut, false, &r.fx))
 	r.add(r.spec("q", "x"))
 	require.Empty(t, r.fetch("q", 1))
 	w := &blocked{}
@@ -318,14 +324,14 @@ func TestPause(t *testing.T) {
 	require.NotNil(t, ticket)
 	r.pass(1000)
 	require.Equal(t, 1, r.s.Queues(), "a paused queue with a waiter stays")
-	require.NoError(t, r.s.SetPause(r.now, []byte("q"), 0, &r.fx))
+	require.NoError(t, r.s.SetPause(r.now, []byte("q"), 0, false, &r.fx))
 	require.Equal(t, "x", w.body)
 	require.Len(t, r.fx.Wakes, 1)
 	// A due job of a queue that is paused in waits for another retry time.
-	require.NoError(t, r.s.SetPause(r.now, []byte("q"), PauseIn, &r.fx))
+	require.NoError(t, r.s.SetPause(r.now, []byte("q"), PauseIn, false, &r.fx))
 	r.pass(301)
 	require.Equal(t, Active, r.get(w.id).State)
-	require.NoError(t, r.s.SetPause(r.now, []byte("q"), 0, &r.fx))
+	require.NoError(t, r.s.SetPause(r.now, []byte("q"), 0, false, &r.fx))
 	r.pass(300)
 	require.Equal(t, Queued, r.get(w.id).State)
 }
@@ -410,9 +416,9 @@ func TestEvictTakesOnlySpentJobs(t *testing.T) {
 		r.add(spec)
 	}
 	r.fetch("q", 10)
-	require.Equal(t, 5, r.s.Evict(100, &r.fx))
+	require.Equal(t, 5, r.s.Evict(r.now, 100, &r.fx))
 	require.Equal(t, 15, r.s.Jobs())
-	require.Zero(t, r.s.Evict(100, &r.fx))
+	require.Zero(t, r.s.Evict(r.now, 100, &r.fx))
 	r.check()
 }
 
@@ -428,7 +434,7 @@ func TestQueueQuota(t *testing.T) {
 	r.s = NewShard(r.now, Limits{Queues: &left})
 	r.add(r.spec("a", ""))
 	r.add(r.spec("b", ""))
-	require.ErrorIs(t, r.s.Add(r.now, r.spec("c", ""), &r.fx), ErrTooManyQueues)
+	require.ErrorIs(t, second(r.s.Add(r.now, r.spec("c", ""), &r.fx)), ErrTooManyQueues)
 	_, err := r.s.Fetch(r.now, []byte("c"), 1, &r.fx, nil)
 	require.ErrorIs(t, err, ErrTooManyQueues)
 	left = 0

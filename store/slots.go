@@ -73,12 +73,13 @@ type slots struct {
 // The slots of a slab are an allocation of their own: 81,920 bytes are a size
 // the runtime does not round up.
 type slab struct {
-	slot *[slabSlots]slot
-	home *[slabSlots]uint32 // see home; nil while none of them was journalled
-	free uint32             // first free slot's handle within the slab, linked by slot.next
-	bump uint32
-	used uint32
-	at   int // position in partial, -1 when full
+	slot   *[slabSlots]slot
+	home   *[slabSlots]uint32 // see home; nil while none of them was journalled
+	copies *[slabSlots]copies // see copies; nil while none of them had any
+	free   uint32             // first free slot's handle within the slab, linked by slot.next
+	bump   uint32
+	used   uint32
+	at     int // position in partial, -1 when full
 }
 
 func (s *slots) get(h uint32) *slot {

@@ -60,7 +60,7 @@ func (l *waitList) remove(t *Ticket) {
 func (s *Shard) serve(now int64, q *queue, fx *Effects) {
 	for q.pause&PauseOut == 0 && q.waiters.first != nil && q.jobs.Len() > 0 {
 		t := q.waiters.first
-		q.waiters.remove(t)
+		s.leave(q, t)
 		if !t.waiter.Claim() {
 			continue
 		}
@@ -87,13 +87,37 @@ func (s *Shard) Block(now int64, name []byte, w Waiter, fx *Effects) (*Ticket, e
 		return nil, nil
 	}
 	t := &Ticket{waiter: w, queue: q}
+	if q.waiters.first == nil {
+		if q.waitedNext = s.waited; s.waited != nil {
+			s.waited.waitedPrev = q
+		}
+		s.waited = q
+	}
 	q.waiters.push(t)
+	s.want(now, q, false, fx)
 	return t, nil
 }
 
 // Unblock takes a ticket back; one that was served already is ignored.
 func (s *Shard) Unblock(t *Ticket) {
 	if t.queue != nil {
-		t.queue.waiters.remove(t)
+		s.leave(t.queue, t)
 	}
+}
+
+// leave takes a ticket out of the FIFO of its queue.
+func (s *Shard) leave(q *queue, t *Ticket) {
+	q.waiters.remove(t)
+	if q.waiters.first != nil {
+		return
+	}
+	if q.waitedNext != nil {
+		q.waitedNext.waitedPrev = q.waitedPrev
+	}
+	if q.waitedPrev != nil {
+		q.waitedPrev.waitedNext = q.waitedNext
+	} else {
+		s.waited = q.waitedNext
+	}
+	q.waitedNext, q.waitedPrev = nil, nil
 }

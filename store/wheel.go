@@ -27,18 +27,23 @@ const (
 	bucketTag   = 1 << 31 // slot.prev names a bucket: the slot is its first
 )
 
-// deadline is when the job wants to be looked at again.
-func (s *slot) deadline() int64 {
-	if s.state == Active && s.qtime != 0 {
-		return min(s.qtime, s.etime)
+// deadline is when a job wants to be looked at again.
+func (s *slots) deadline(h uint32) int64 {
+	j, at := s.get(h), int64(0)
+	at = j.etime
+	c := s.copies(h)
+	if j.state == Active && j.qtime != 0 {
+		at = min(at, c.asks(j.qtime))
 	}
-	return s.etime
+	if c != nil && c.ptime != 0 {
+		at = min(at, c.ptime)
+	}
+	return at
 }
 
 // start puts the timer of h on the wheel; it must not be there.
 func (w *wheel) start(h uint32) {
-	s := w.slots.get(h)
-	d := s.deadline()
+	s, d := w.slots.get(h), w.slots.deadline(h)
 	if d <= w.cur {
 		w.push(dueBucket, h, s)
 		return
@@ -111,7 +116,7 @@ func (w *wheel) advance(now int64, budget int, fire func(h uint32)) (more bool) 
 			}
 			budget--
 			w.stop(h)
-			if w.slots.get(h).deadline() <= w.cur {
+			if w.slots.deadline(h) <= w.cur {
 				fire(h)
 			} else {
 				w.start(h)

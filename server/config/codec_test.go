@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -49,7 +50,15 @@ func TestValues(t *testing.T) {
 		`requirepass ''`:                                  "",
 		"client-output-buffer-limit normal 1mb 1kb 60":         "normal 1048576 1024 60",
 		"client-output-buffer-limit NORMAL 1 2 3 normal 4 5 6": "normal 4 5 6",
-		"dir /": "/",
+		"dir /":                       "/",
+		"join b:1@2 a":                "a b:1@2",
+		`join "::1 [::1]:7711@1 ::1"`: "::1 [::1]:7711@1",
+		`join ""`:                     "",
+		"advertise-addr db-1.example": "db-1.example",
+		"advertise-port 65535":        "65535",
+		"cluster-port -1":             "-1",
+		"cluster-name prod/eu":        "prod/eu",
+		"default-replicate 65535":     "65535",
 	} {
 		s := mustLoad(t, line)
 		name, _, _ := strings.Cut(strings.ToLower(line), " ")
@@ -102,12 +111,30 @@ func TestInvalidValues(t *testing.T) {
 		`rename-command "" x`:                    "takes a command and its new name",
 		`rename-command CONFIG "a b"`:            "takes a command and its new name",
 		"client-output-buffer-limit normal 1 2":  "takes <class>",
-		"client-output-buffer-limit pubsub 1 2 3":           "only client class",
-		"client-output-buffer-limit normal 1 2 -3":          "0 or more",
-		"client-output-buffer-limit normal x 2 3":           "number of bytes",
-		"requirepass " + strings.Repeat("x", 513):           "not be longer than 512",
-		"logfile " + strings.Repeat("x", 4097):              "not be longer than 4096",
-		"rename-command " + strings.Repeat("x", 129) + " y": "at most 128",
+		"client-output-buffer-limit pubsub 1 2 3":  "only client class",
+		"client-output-buffer-limit normal 1 2 -3": "0 or more",
+		"client-output-buffer-limit normal x 2 3":  "number of bytes",
+		"join a:b":           "host[:port[@busport]]",
+		"join a:0":           "host[:port[@busport]]",
+		"join a:55536":       "host[:port[@busport]]",
+		"join a@1":           "host[:port[@busport]]",
+		"join a:1@":          "host[:port[@busport]]",
+		"join ::1:7711@":     "host[:port[@busport]]",
+		"join [127.0.0.1]:1": "host[:port[@busport]]",
+		"join a b,c":         "'b,c'",
+		"join" + strings.Repeat(" a", 2) + manyHosts(joinsMax): "at most 64",
+		`advertise-addr "a b"`:                                 "neither",
+		"advertise-port -1":                                    "must be 0..65535",
+		"cluster-port -2":                                      "must be -1..65535",
+		"cluster-port 65536":                                   "must be -1..65535",
+		`cluster-name "a b"`:                                   "without blanks",
+		"cluster-name " + strings.Repeat("x", 201):             "at most 200",
+		"cluster-secret " + strings.Repeat("x", 513):           "not be longer than 512",
+		"default-replicate 0":                                  "must be 1..65535",
+		"default-sync 65536":                                   "must be 1..65535",
+		"requirepass " + strings.Repeat("x", 513):              "not be longer than 512",
+		"logfile " + strings.Repeat("x", 4097):                 "not be longer than 4096",
+		"rename-command " + strings.Repeat("x", 129) + " y":    "at most 128",
 	} {
 		_, err := loadText(t, line)
 		var invalid *InvalidError
@@ -142,4 +169,30 @@ func TestSizes(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, n, back)
 	}
+}
+
+// manyHosts returns n words that are host names, each after a blank.
+func manyHosts(n int) string {
+	var text strings.Builder
+	for i := range n {
+		text.WriteString(" h" + strconv.Itoa(i))
+	}
+	return text.String()
+}
+
+// join collects; the secret is not for CONFIG GET, nor for errors.
+func TestClusterDirectives(t *testing.T) {
+	t.Parallel()
+	s := mustLoad(t, "join b a\njoin c\njoin a\ncluster-secret s3cret\n", "--join", "d")
+	require.Equal(t, []string{"a", "b", "c", "d"}, s.Get().Join)
+	require.Equal(t, "s3cret", s.Get().ClusterSecret)
+	require.Empty(t, s.Match("cluster-secret"))
+	_, err := loadText(t, "cluster-secret s3cret s3cret")
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "s3cret")
+	c := Default()
+	require.Equal(t, -1, c.ClusterPort)
+	require.True(t, c.ClusterProtectedMode)
+	require.Equal(t, 3, c.DefaultReplicate)
+	require.Equal(t, 2, c.DefaultSync)
 }

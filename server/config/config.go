@@ -62,6 +62,16 @@ type Config struct {
 	ClusterConfigFile  string // where this node keeps its identity and known peers, see Path; never ""
 	ClusterNodeTimeout int    // milliseconds without contact before a node is suspected, 1 or more
 
+	Join                 []string // host[:port[@busport]], default port 7711: where to find the cluster, at most 64; sorted
+	AdvertiseAddr        string   // IP or host name for other nodes to use; "" = found out
+	AdvertisePort        int      // client port for other nodes to name, 0..65535; 0 = Port
+	ClusterPort          int      // TCP and UDP port of the bus, 0..65535; 0 = pick a free one, -1 = Port+10000, or 0 if Port is 0
+	ClusterSecret        string   // shared by all nodes, at most 512 bytes; "" = none. Never shown.
+	ClusterName          string   // must be the same on all nodes, at most 200 bytes
+	ClusterProtectedMode bool     // without ClusterSecret, the bus keeps to loopback addresses
+	DefaultReplicate     int      // copies of a job, unless told, 1..65535
+	DefaultSync          int      // of these, how many before the answer, 1..65535
+
 	// Observation.
 
 	SlowlogLogSlowerThan    int // microseconds from which a command is logged; 0 = every one, -1 = none

@@ -54,9 +54,10 @@ func poisoned() Config {
 			f.SetString("poison")
 		}
 	}
-	c.Bind, c.RenameCommand = []string{"poison"}, []Rename{{}}
+	c.Bind, c.Join, c.RenameCommand = []string{"poison"}, []string{"poison"}, []Rename{{}}
 	c.ClientOutputBufferLimit.Hard = -77
 	onByDefault := Default()
+	c.ClusterProtectedMode = !onByDefault.ClusterProtectedMode
 	c.ProtectedMode, c.ActiveRehashing = !onByDefault.ProtectedMode, !onByDefault.ActiveRehashing
 	c.AOFLoadTruncated, c.AOFRewriteIncrementalFsync = !onByDefault.AOFLoadTruncated, !onByDefault.AOFRewriteIncrementalFsync
 	c.AppendOnly, c.Daemonize, c.SyslogEnabled, c.AOFEnqueueJobsOnce, c.NoAppendFsyncOnRewrite = true, true, true, true, true

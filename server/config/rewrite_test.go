@@ -146,7 +146,8 @@ var samples = map[string][]string{
 	"client-output-buffer-limit": {`"normal 64mb 0 0"`, `"normal 0 1k 7"`}, "unixsocketperm": {"0", "700"},
 	"bind": {"*", `"::1 127.0.0.1"`}, "appendfilename": {"a.aof"}, "cluster-config-file": {"nodes-1.conf"}, "dir": {"/", "/tmp"},
 	"max-job-size": {"4mb", "1kb"}, "max-arguments": {"16", "65536"}, "protected-mode": {"yes", "no"}, "logformat": {"json"},
-	"command-timeout": {"0", "30"}, "max-queue-name": {"1"}, "procs": {"0", "2"},
+	"command-timeout": {"0", "30"}, "max-queue-name": {"1"}, "join": {"a", `"b:1 a"`, "[::1]:2@3"}, "advertise-addr": {`""`, "10.0.0.1"}, "cluster-port": {"-1", "17711"}, "cluster-secret": {`"s p"`, `""`},
+	"cluster-name": {"prod"}, "cluster-protected-mode": {"no"}, "default-sync": {"1", "2"}, "procs": {"0", "2"},
 }
 
 // A rewritten file loads to the live values and rewrites to itself, whatever

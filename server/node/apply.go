@@ -46,6 +46,9 @@ func (n *Node) apply(sh *shard, need room, m *Mark, what change) error {
 			w.(Waiter).Await(done.mark)
 			w.Wake()
 		}
+		for _, a := range done.added {
+			a.Adder.Added(a.Err)
+		}
 		return nil
 	}
 }
@@ -54,6 +57,7 @@ func (n *Node) apply(sh *shard, need room, m *Mark, what change) error {
 type done struct {
 	mark  Mark
 	wakes []store.Waiter
+	added []store.Added
 	next  int64 // when the shard's first timer runs out
 }
 
@@ -68,16 +72,18 @@ func (n *Node) locked(sh *shard, j *journal, need room, what change) (d done, ok
 	}
 	if j != nil {
 		sh.s.Attach(j.since, j.log.Head())
-		defer func() { d.mark = j.take(&sh.fx.Journal, need) }()
 	} else {
 		sh.s.Detach()
 	}
+	sh.s.SetView(n.peers.view.Load())
+	defer func() { d.mark = n.carry(sh, j, need) }()
 	used := sh.s.Used()
 	what(sh.s, n.now(), &sh.fx)
 	if diff := sh.s.Used() - used; diff != 0 {
 		n.used.Add(diff)
 	}
 	d.wakes, sh.fx.Wakes = sh.fx.Wakes, nil
+	d.added, sh.fx.Added = sh.fx.Added, nil
 	if d.next, ok = sh.s.Next(); !ok {
 		d.next = never
 	}
@@ -87,29 +93,31 @@ func (n *Node) locked(sh *shard, j *journal, need room, what change) (d done, ok
 	return d, true
 }
 
+// carry appends what a change journalled, and posts what it has to say to other
+// nodes. It returns what the answer to the change must wait for.
+func (n *Node) carry(sh *shard, j *journal, need room) (mark Mark) {
+	awaited, at := false, Mark{}
+	if j != nil {
+		awaited = sh.fx.Journal.Awaited
+		at = j.take(&sh.fx.Journal, need)
+	}
+	if len(sh.fx.Outbox.Mail) > 0 {
+		if j != nil && at.j == nil {
+			at = Mark{j, j.log.End()} // it may depend on an earlier change
+		}
+		n.post(sh, at)
+	}
+	if !awaited {
+		return Mark{}
+	}
+	return at
+}
+
 // read runs look under the shard's lock; it changes nothing.
 func (sh *shard) read(look func(s *store.Shard)) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	look(sh.s)
-}
-
-// Add adds a job and returns its id. It fills ID and, when it is 0, Repl of
-// the spec. Errors are *replication.Shortage, those of store.Add, and those of
-// a log without room.
-func (n *Node) Add(spec *store.Spec, m *Mark) (store.ID, error) {
-	if spec.Repl == 0 {
-		spec.Repl = uint16(n.DefaultCopies())
-	}
-	if err := n.place(int(spec.Repl)); err != nil {
-		return store.ID{}, err
-	}
-	hash := store.Hash16(spec.Queue)
-	spec.ID = store.NewID(hash, [2]uint64{n.rand(), n.rand()}, n.name.Load().prefix, spec.TTL, spec.Retry == 0)
-	var refused error
-	err := n.apply(n.byHash(hash), room{spec.PutSize() + aof.RecordOverhead + recordRoom, aof.Ordinary}, m,
-		func(s *store.Shard, now int64, fx *store.Effects) { refused = s.Add(now, spec, fx) })
-	return spec.ID, cmp.Or(err, refused)
 }
 
 // fetchBatch is how many jobs are delivered, or shown, under one hold of a lock.
@@ -164,7 +172,14 @@ func (n *Node) Ack(id *store.ID, m *Mark) (ok bool, err error) {
 
 // Delete removes a job from this node and reports whether it was known.
 func (n *Node) Delete(id *store.ID, m *Mark) (ok bool, err error) {
-	err = n.onJob(id, m, func(s *store.Shard, _ int64, fx *store.Effects) { ok = s.Delete(id, fx) })
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Delete(now, id, fx) })
+	return ok, err
+}
+
+// FastAck removes a job from all nodes, once and unconfirmed, and reports whether
+// it was known here.
+func (n *Node) FastAck(id *store.ID, m *Mark) (ok bool, err error) {
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.FastAck(now, id, fx) })
 	return ok, err
 }
 
@@ -201,11 +216,11 @@ func (n *Node) Working(id *store.ID, m *Mark) (retry uint32, err error) {
 	return retry, cmp.Or(err, refused)
 }
 
-// SetPause sets the pause of a queue on this node.
-func (n *Node) SetPause(name []byte, p store.Pause, m *Mark) error {
+// SetPause sets the pause of a queue on this node, or on all that can be reached.
+func (n *Node) SetPause(name []byte, p store.Pause, bcast bool, m *Mark) error {
 	var refused error
 	err := n.apply(n.byQueue(name), room{recordRoom + len(name), aof.Urgent}, m,
-		func(s *store.Shard, now int64, fx *store.Effects) { refused = s.SetPause(now, name, p, fx) })
+		func(s *store.Shard, now int64, fx *store.Effects) { refused = s.SetPause(now, name, p, bcast, fx) })
 	return cmp.Or(err, refused)
 }
 

@@ -34,7 +34,7 @@ func TestRewriteHolds(t *testing.T) {
 	for i := range *holdJobs {
 		s := &store.Spec{Queue: fmt.Append(nil, "q", i%1000), Body: body, Retry: 300, TTL: 86400}
 		var m Mark
-		if _, err := n.Add(s, &m); err != nil {
+		if _, _, err := n.Add(s, false, &m); err != nil {
 			require.NoError(t, err)
 		}
 	}

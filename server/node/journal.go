@@ -73,17 +73,15 @@ func (j *journal) unreserve(need room) {
 	}
 }
 
-// take appends what a change journalled and gives back the room it reserved.
-// The shard's lock is held: the order of the log is the order of the changes.
-func (j *journal) take(jn *store.Journal, need room) (mark Mark) {
+// take appends what a change journalled, gives back the room it reserved, and
+// returns where that is in the log. The shard's lock is held: the order of the
+// log is the order of the changes.
+func (j *journal) take(jn *store.Journal, need room) Mark {
 	if len(jn.Ends) == 0 {
 		j.unreserve(need)
 		return Mark{}
 	}
 	at := j.log.Append(jn.Buf, jn.Ends, need.bytes)
-	if jn.Awaited {
-		mark = Mark{j, at}
-	}
 	jn.Reset()
-	return mark
+	return Mark{j, at}
 }

@@ -35,7 +35,7 @@ func openNode(t *testing.T, fs aof.FS, o LogOptions) (*Node, *Loaded) {
 // safely adds a job and waits until it is safe.
 func safely(n *Node, s *store.Spec) (store.ID, error) {
 	var m Mark
-	id, err := n.Add(s, &m)
+	id, _, err := n.Add(s, false, &m)
 	if err == nil {
 		err = m.Wait()
 	}

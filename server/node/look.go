@@ -22,7 +22,7 @@ func (n *Node) QueueLen(name []byte) (l int) {
 
 // QueueStat returns the figures of a live queue.
 func (n *Node) QueueStat(name []byte) (st store.QueueStat, ok bool) {
-	n.byQueue(name).read(func(s *store.Shard) { st, ok = s.Stat(name) })
+	n.byQueue(name).read(func(s *store.Shard) { st, ok = s.Stat(n.now(), name) })
 	return st, ok
 }
 
@@ -88,7 +88,7 @@ func (n *Node) ScanJobs(cursor uint64, steps int, queue []byte, yield func(*stor
 // ScanQueues is ScanJobs for the live queues.
 func (n *Node) ScanQueues(cursor uint64, steps int, yield func(store.QueueStat) bool) uint64 {
 	return n.scan(cursor, steps, 0, len(n.shards), func(s *store.Shard, pos int64, k int, stop *bool) (int64, int) {
-		return s.ScanQueues(pos, k, func(q store.QueueStat) bool {
+		return s.ScanQueues(n.now(), pos, k, func(q store.QueueStat) bool {
 			*stop = !yield(q)
 			return !*stop
 		})

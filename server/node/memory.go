@@ -52,7 +52,7 @@ func (n *Node) Relieve() bool {
 func (n *Node) evict() (gone int) {
 	for i := range n.shards {
 		err := n.apply(&n.shards[i], forJobs(evictBatch), &Mark{},
-			func(s *store.Shard, _ int64, fx *store.Effects) { gone += s.Evict(evictBatch, fx) })
+			func(s *store.Shard, now int64, fx *store.Effects) { gone += s.Evict(now, evictBatch, fx) })
 		if err != nil || n.Level() < 2 {
 			break
 		}

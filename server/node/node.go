@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/disqo/disqo/replication"
 	"github.com/disqo/disqo/store"
 )
 
@@ -34,11 +33,16 @@ type Options struct {
 	// Rand returns random bits for job ids; default math/rand/v2, which is
 	// seeded by the system and safe for concurrent use.
 	Rand func() uint64
+	// Bus is how peers are reached; nil: there are none, ever.
+	Bus *Bus
 }
 
 const (
 	defaultShards    = 16
 	defaultMaxQueues = 1_000_000
+	defaultRepl      = 3
+	defaultSync      = 2
+	maxDummies       = 100_000 // 200 bytes each
 )
 
 func (o *Options) fill() error {
@@ -74,10 +78,16 @@ type Node struct {
 	shift  uint // hash16 >> shift is the shard
 
 	queues    quota
+	dummies   quota        // acknowledgements of unknown jobs
 	used      atomic.Int64 // bytes accounted over all shards
 	maxMemory atomic.Int64
 	keepSpent atomic.Bool
 	leaving   atomic.Bool
+
+	defaultRepl atomic.Int64
+	defaultSync atomic.Int64
+	peers       peers
+	drain       drain
 
 	timers timers
 
@@ -93,11 +103,12 @@ type Node struct {
 
 // shard is a store shard and its lock, apart from its neighbours' cache lines.
 type shard struct {
-	mu   sync.Mutex
-	s    *store.Shard
-	fx   store.Effects // reused under mu
-	next atomic.Int64  // when Tick has something to do, never if nothing
-	_    [40]byte
+	mu    sync.Mutex
+	s     *store.Shard
+	fx    store.Effects // reused under mu
+	frame []byte        // reused under mu
+	next  atomic.Int64  // when Tick has something to do, never if nothing
+	_     [16]byte
 }
 
 // New makes a node without jobs; OpenLog may then be called, and Start must.
@@ -109,10 +120,13 @@ func New(o Options) (*Node, error) {
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
 	n.SetID(o.ID)
 	n.queues.max.Store(o.MaxQueues)
+	n.dummies.max.Store(maxDummies)
+	n.SetDefaults(defaultRepl, defaultSync)
+	n.initPeers(o.Bus)
 	n.maxMemory.Store(o.MaxMemory)
 	n.keepSpent.Store(o.KeepSpent)
 	for i := range n.shards {
-		n.shards[i].s = store.NewShard(n.now(), store.Limits{Queues: &n.queues})
+		n.shards[i].s = store.NewShard(n.now(), store.Limits{Queues: &n.queues, Dummies: &n.dummies, Roll: n.peers.roll, Seed: n.rand()})
 		n.shards[i].next.Store(never)
 	}
 	n.timers.init()
@@ -125,6 +139,9 @@ func (n *Node) Start() { n.timers.start(n) }
 // Close stops the node's timers and ends the log cleanly; again is fine. Jobs
 // stay readable. An error says that the end of the log may not be on disk.
 func (n *Node) Close() error {
+	if n.peers.links != nil {
+		n.peers.links.Close()
+	}
 	n.timers.stop()
 	return n.closeLog()
 }
@@ -155,24 +172,27 @@ func (n *Node) SetMaxQueues(most int64) { n.queues.max.Store(most) }
 // and lets no consumer wait.
 func (n *Node) Leaving() bool { return n.leaving.Load() }
 
-// SetLeaving sets it.
-func (n *Node) SetLeaving(on bool) { n.leaving.Store(on) }
+// SetLeaving sets it. A node that leaves hands its jobs to others.
+func (n *Node) SetLeaving(on bool) {
+	n.leaving.Store(on)
+	n.drain.since.Store(0)
+	if on {
+		n.drain.since.Store(n.now())
+	}
+	n.lookAtPeers()
+}
 
-// Reachable returns how many peers could hold a copy of a job. A node that
-// runs alone has none.
-func (n *Node) Reachable() int { return 0 }
+// SetDefaults sets on how many nodes a job is held when its producer does not
+// say, if there are so many, and on how many of them before the producer is
+// answered.
+func (n *Node) SetDefaults(repl, sync int) {
+	n.defaultRepl.Store(int64(repl))
+	n.defaultSync.Store(int64(sync))
+}
 
 // DefaultCopies returns on how many nodes a job is held when its producer does
 // not say.
-func (n *Node) DefaultCopies() int { return min(3, 1+n.Reachable()) }
-
-// place says whether a job that wants that many copies can be held.
-func (n *Node) place(copies int) error {
-	_, err := replication.Plan(replication.Situation{
-		Copies: copies, Reachable: n.Reachable(), Leaving: n.Leaving(), LowMemory: n.Level() > 0,
-	})
-	return err
-}
+func (n *Node) DefaultCopies() int { return min(int(n.defaultRepl.Load()), n.Size()) }
 
 // quota counts queue names over all shards.
 type quota struct{ max, taken atomic.Int64 }

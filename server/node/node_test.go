@@ -34,7 +34,7 @@ func spec(queue, body string) *store.Spec {
 
 func add(t *testing.T, n *Node, s *store.Spec) store.ID {
 	t.Helper()
-	id, err := n.Add(s, &Mark{})
+	id, _, err := n.Add(s, false, &Mark{})
 	require.NoError(t, err)
 	return id
 }
@@ -146,7 +146,7 @@ func TestQueuesOfANodeWithoutJobsDie(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, Options{})
 		synctest.Wait()
-		require.NoError(t, n.SetPause([]byte("p"), store.PauseIn, &Mark{}))
+		require.NoError(t, n.SetPause([]byte("p"), store.PauseIn, false, &Mark{}))
 		fetch(t, n, 1, "q")
 		time.Sleep(6 * time.Minute)
 		synctest.Wait()
@@ -165,7 +165,7 @@ func TestBlockThatFailsLosesNoJob(t *testing.T) {
 		wg.Go(func() {
 			s := spec("a", "once")
 			s.Retry = 0
-			_, err := n.Add(s, &Mark{})
+			_, _, err := n.Add(s, false, &Mark{})
 			if err != nil {
 				t.Error(err)
 			}
@@ -219,7 +219,7 @@ func TestMemoryLevels(t *testing.T) {
 	require.Len(t, fetch(t, n, 300, "once"), 300)
 	var short *replication.Shortage
 	for {
-		if _, err := n.Add(spec("q", strings.Repeat("x", 1000)), &Mark{}); err != nil {
+		if _, _, err := n.Add(spec("q", strings.Repeat("x", 1000)), false, &Mark{}); err != nil {
 			require.ErrorAs(t, err, &short)
 			require.Equal(t, "I'm out of memory", short.Reason)
 			break
@@ -246,11 +246,11 @@ func TestLeaving(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, Options{})
 	n.SetLeaving(true)
-	_, err := n.Add(spec("q", "x"), &Mark{})
+	_, _, err := n.Add(spec("q", "x"), false, &Mark{})
 	require.ErrorContains(t, err, "I'm leaving the cluster")
 	s := spec("q", "x")
 	s.Repl = 2
-	_, err = n.Add(s, &Mark{})
+	_, _, err = n.Add(s, false, &Mark{})
 	require.EqualError(t, err, "Not enough reachable nodes for the requested replication level")
 }
 
@@ -344,7 +344,7 @@ func TestConcurrentHandOff(t *testing.T) {
 	for p := range 4 {
 		wg.Go(func() {
 			for i := range jobs / 4 {
-				if _, err := n.Add(spec(string(queues[i%3]), fmt.Sprint(p, "-", i)), &Mark{}); err != nil {
+				if _, _, err := n.Add(spec(string(queues[i%3]), fmt.Sprint(p, "-", i)), false, &Mark{}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -68,6 +68,7 @@ func (t *timers) run(n *Node) {
 		now := n.now()
 		if now-swept >= sweepEvery.Milliseconds() {
 			n.sweep()
+			n.upkeep()
 			swept = now
 		}
 		timer.Reset(t.arm(n, now))
@@ -80,7 +81,7 @@ func (t *timers) arm(n *Node, now int64) time.Duration {
 	for {
 		t.alarm.Store(never)
 		first := n.earliest()
-		if n.queues.taken.Load() > 0 {
+		if n.queues.taken.Load() > 0 || n.Size() > 1 {
 			first = min(first, now+sweepEvery.Milliseconds())
 		}
 		if first > now {
@@ -117,6 +118,23 @@ func (n *Node) tick(now int64) bool {
 		}
 	}
 	return true
+}
+
+// upkeep does what is due now and then in a cluster.
+func (n *Node) upkeep() {
+	if n.Size() == 1 {
+		return
+	}
+	n.lookAtPeers()
+	n.forgetLeft()
+	for i := range n.shards {
+		waited := false
+		n.shards[i].read(func(s *store.Shard) { waited = s.Waited() })
+		if waited {
+			_ = n.apply(&n.shards[i], room{}, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) { s.WantForWaiters(now, fx) })
+		}
+	}
+	n.drainSome()
 }
 
 // sweep drops queues that were idle for long, sooner when memory is short.

@@ -1,0 +1,225 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	stay     = 2 * time.Second        // at one node, then the next; so those that were away are used again
+	hopPause = 10 * time.Millisecond  // between two tries of a consumer to connect
+	lateAck  = 900 * time.Millisecond // from a GETJOB to the end of its ACKJOBs; soon RETRY is over, and jobs come twice by right
+)
+
+// clusterLoad are the clients of a cluster. Each talks to one node at a time,
+// and goes to the next if that does not answer, and every now and then anyway.
+type clusterLoad struct {
+	check     *Checker
+	deliver   *killLoad    // what the consumers share with those of Kill
+	noRepl    atomic.Int64 // ADDJOBs answered with NOREPL
+	late      atomic.Int64 // GETJOBs whose jobs were not all acknowledged within lateAck
+	producers []*clusterProducer
+	consumers []*clusterConsumer
+}
+
+func newClusterLoad(check *Checker, ns *nodes, o *ClusterOptions) *clusterLoad {
+	l := &clusterLoad{check: check, deliver: &killLoad{check: check}}
+	for i := range o.Producers {
+		pace := time.Duration(o.Producers) * time.Second / time.Duration(o.Rate)
+		l.producers = append(l.producers, &clusterProducer{load: l, at: hopper{ns: ns, node: i % len(ns.all)}, pace: max(pace, time.Microsecond)})
+	}
+	for i := range o.Consumers {
+		rng := rand.New(rand.NewPCG(o.Seed, 2<<32|uint64(i)))
+		take := killConsumer{load: l.deliver, count: 8, rng: rng}
+		l.consumers = append(l.consumers, &clusterConsumer{killConsumer: take, late: &l.late, at: hopper{ns: ns, node: i % len(ns.all)}})
+	}
+	return l
+}
+
+// run lets consumers work, and producers if asked to, until the returned
+// function is called, which returns when all have stopped.
+func (l *clusterLoad) run(ctx context.Context, produce bool) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	if produce {
+		for _, p := range l.producers {
+			wg.Go(func() { p.run(ctx) })
+		}
+	}
+	for _, c := range l.consumers {
+		wg.Go(func() { c.run(ctx) })
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// hopper is a client's way through the cluster.
+type hopper struct {
+	ns    *nodes
+	node  int   // where it is
+	c     *conn // nil if it is not connected
+	since time.Time
+}
+
+// conn returns the connection, a new one if need be.
+func (h *hopper) conn(ctx context.Context) (*conn, error) {
+	if h.c != nil && time.Since(h.since) > stay {
+		h.leave()
+	}
+	if h.c == nil {
+		c, err := h.ns.net.dial(ctx, h.ns.all[h.node].addr, clusterTimeout)
+		if err != nil {
+			return nil, err
+		}
+		h.c, h.since = c, time.Now()
+	}
+	return h.c, nil
+}
+
+// leave goes to the next node.
+func (h *hopper) leave() {
+	h.hangUp()
+	h.node = (h.node + 1) % len(h.ns.all)
+}
+
+func (h *hopper) hangUp() {
+	if h.c != nil {
+		h.c.close()
+		h.c = nil
+	}
+}
+
+// clusterProducer adds a job a tick.
+type clusterProducer struct {
+	load *clusterLoad
+	at   hopper
+	pace time.Duration
+	body []byte
+}
+
+func (p *clusterProducer) run(ctx context.Context) {
+	defer p.at.hangUp()
+	tick := time.NewTicker(p.pace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if p.load.check.Due() >= clusterBacklog {
+			continue
+		}
+		if c, err := p.at.conn(ctx); err != nil || p.add(c) != nil {
+			p.at.leave()
+		}
+	}
+}
+
+// add adds a job and returns an error if the node is of no use. Whether a job
+// was added that was answered with NOREPL is unknown, as if there had been no
+// answer.
+func (p *clusterProducer) add(c *conn) error {
+	n := p.load.check.Send(false)
+	p.body = appendBody(p.body[:0], n)
+	c.command("ADDJOB", clusterQueue, string(p.body), strconv.FormatInt(addTimeout.Milliseconds(), 10), "REPLICATE", "3", "RETRY", "1")
+	if err := c.flush(); err != nil {
+		return err
+	}
+	id, err := c.expect('+')
+	var no refusal
+	switch {
+	case err == nil:
+		p.load.check.Added(n, string(id))
+	case errors.As(err, &no) && strings.HasPrefix(string(no), "NOREPL"):
+		p.load.noRepl.Add(1)
+		return nil
+	case isRefusal(err):
+		p.load.check.Refused(n)
+	}
+	return err
+}
+
+// clusterConsumer gets jobs and acknowledges them.
+type clusterConsumer struct {
+	killConsumer
+	late *atomic.Int64 // of the load
+	at   hopper
+	from *conn // that delivered what is held
+}
+
+// run gets and acknowledges until ctx ends. What is held then, as no node
+// answered its ACKJOB, is acknowledged when it runs the next time.
+func (k *clusterConsumer) run(ctx context.Context) {
+	defer k.at.hangUp()
+	get := []string{"GETJOB", "TIMEOUT", strconv.FormatInt(getTimeout.Milliseconds(), 10), "COUNT", strconv.Itoa(k.count), "FROM", clusterQueue}
+	for ctx.Err() == nil {
+		c, err := k.at.conn(ctx)
+		if err == nil {
+			err = k.serve(c, get)
+		}
+		if err == nil {
+			continue
+		}
+		k.at.leave()
+		select {
+		case <-ctx.Done():
+		case <-time.After(hopPause):
+		}
+	}
+}
+
+// serve acknowledges what another node delivered, gets jobs and acknowledges
+// them.
+func (k *clusterConsumer) serve(c *conn, get []string) error {
+	if err := k.ack(c); err != nil {
+		return err
+	}
+	begun := time.Now()
+	k.from = c
+	err := k.get(c, get, false)
+	if err == nil {
+		err = k.ack(c)
+	}
+	if err != nil || time.Since(begun) > lateAck {
+		k.late.Add(1)
+	}
+	return err
+}
+
+// ack acknowledges what is held. If the connection ends, half of those without
+// an answer are acknowledged again at the next node. A node other than the one
+// that delivered a job need not know it.
+func (k *clusterConsumer) ack(c *conn) error {
+	check := k.load.check
+	for _, j := range k.held {
+		check.Acking(j.number)
+		c.command("ACKJOB", j.id)
+	}
+	if len(k.held) == 0 {
+		return nil
+	}
+	err := c.flush()
+	kept := k.held[:0]
+	for _, j := range k.held {
+		n := 0
+		if err == nil {
+			n, err = c.length(':')
+		}
+		if err == nil {
+			check.Acked(j.number, n == 1 || c != k.from)
+		} else if k.rng.IntN(2) == 0 {
+			kept = append(kept, j)
+		}
+	}
+	k.held = kept
+	return err
+}

@@ -1,0 +1,66 @@
+package cluster
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// addressOf returns where the bus of a node is; not valid if that is unknown.
+func (c *Cluster) addressOf(id string) netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[id]; p != nil {
+		return p.bus()
+	}
+	return netip.AddrPort{}
+}
+
+// Heard takes a node's present address from the hello of a link: it is believed
+// until gossip tells another. Empty and zero values tell nothing; neither does
+// a node that is no member.
+func (c *Cluster) Heard(id, host string, port, busPort int) {
+	ip, err := netip.ParseAddr(host)
+	if err == nil && c.may(ip) != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.peers[id]
+	if p == nil || !p.shown(c.now()) {
+		return
+	}
+	before := p.member(id)
+	if err == nil {
+		p.heard = ip.Unmap()
+	}
+	if port >= 1 && port <= portMax {
+		p.meta.port = port
+	}
+	if busPort >= 1 && busPort <= portMax {
+		p.meta.bus = busPort
+	}
+	if !p.alive {
+		p.tries, p.next = 0, time.Time{} // it is there
+	}
+	if !p.alive || p.member(id) != before {
+		c.wake()
+	}
+}
+
+// Dial connects to the bus of a member, from the address that this node is
+// bound to. It writes nothing.
+func (c *Cluster) Dial(ctx context.Context, id string) (net.Conn, error) {
+	c.mu.Lock()
+	p := c.peers[id]
+	var to netip.AddrPort
+	if p != nil && p.shown(c.now()) {
+		to = p.bus()
+	}
+	c.mu.Unlock()
+	if !to.IsValid() {
+		return nil, ErrUnknown
+	}
+	return c.bus.dial(ctx, to)
+}

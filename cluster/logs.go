@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	logPause     = time.Minute // between two lines of the same kind about the same thing
+	logKindsMax  = 1024        // remembered; beyond, all are forgotten
+	logBytesMax  = 512         // of one of memberlist's lines
+	logKindBytes = 40          // by which two of them are taken for the same
+)
+
+// limiter lets one line of a kind through in a while.
+type limiter struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (l *limiter) allow(kind string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at, ok := l.last[kind]; ok && now.Sub(at) < logPause {
+		return false
+	}
+	if l.last == nil || len(l.last) >= logKindsMax {
+		l.last = map[string]time.Time{}
+	}
+	l.last[kind] = now
+	return true
+}
+
+// bridge is the log of a memberlist: a line for each Write, "[LEVEL]
+// memberlist: text".
+type bridge struct {
+	log   *slog.Logger
+	limit *limiter
+}
+
+// expected are parts of lines that are the normal life of a cluster whose
+// nodes come and go; what matters of that the roster logs.
+var expected = []string{
+	"Failed to send", "Failed fallback TCP ping", "Failed UDP ping", "Push/Pull with", "Refuting",
+	"for unexpected node", "Failed push/pull merge", "ignoring alive message", "Failed to push local state",
+	"Failed to receive and remove", "failed to receive and remove", "Failed to send ack", "failed to receive: EOF", "connection reset",
+	"use of closed network connection", "broken pipe", "Failed to shutdown", "i/o timeout", "over TCP but UDP probes failed", "Failed to read remote state: EOF",
+}
+
+// explained are those that a user can mend, and how.
+var explained = []struct{ part, line string }{
+	{"unacceptable label", "cluster: a node with another cluster-name tried to talk to this one"},
+	{"ecrypt", "cluster: a node with another cluster-secret tried to talk to this one"},
+	{"is not encrypted", "cluster: a node without the cluster-secret tried to talk to this one"},
+}
+
+func (b bridge) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	text := bytes.TrimSpace(line)
+	if rest, ok := bytes.CutPrefix(text, []byte("[WARN] ")); ok {
+		level, text = slog.LevelWarn, rest
+	} else if i := bytes.IndexByte(text, ' '); i > 0 && bytes.HasPrefix(text, []byte("[ERR")) {
+		level, text = slog.LevelWarn, text[i+1:]
+	}
+	if level == slog.LevelDebug && !b.log.Enabled(context.Background(), level) {
+		return len(line), nil
+	}
+	b.emit(level, string(text[:min(len(text), logBytesMax)]))
+	return len(line), nil
+}
+
+func (b bridge) emit(level slog.Level, text string) {
+	for _, e := range explained {
+		if level == slog.LevelWarn && strings.Contains(text, e.part) {
+			_, from, _ := strings.Cut(text, "from=")
+			host, _, _ := strings.Cut(from, " ")
+			if i := strings.LastIndexByte(host, ':'); i > 0 {
+				host = host[:i]
+			}
+			if b.limit.allow(e.part+host, time.Now()) {
+				b.log.Warn(e.line, "from", host)
+			}
+			return
+		}
+	}
+	for _, part := range expected {
+		if strings.Contains(text, part) {
+			level = slog.LevelDebug
+		}
+	}
+	if level == slog.LevelWarn && !b.limit.allow(text[:min(len(text), logKindBytes)], time.Now()) {
+		return
+	}
+	b.log.Log(context.Background(), level, "cluster: gossip", "text", text)
+}

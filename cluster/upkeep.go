@@ -1,0 +1,184 @@
+package cluster
+
+import (
+	"maps"
+	"time"
+)
+
+const (
+	upkeepPause = 100 * time.Millisecond
+	savePause   = 250 * time.Millisecond // between two writes of nodes.conf
+	settleTime  = 2 * time.Second        // after a node came: gossip may have missed somebody
+	settlePause = 250 * time.Millisecond // between exchanges meanwhile
+	rejoinPause = 20 * time.Millisecond  // for a node to refute what it heard of itself
+)
+
+// upkeep is the cluster's own clock: it takes messages, tries the lost again,
+// notices what changed, and follows cluster-node-timeout.
+func (c *Cluster) upkeep() {
+	t := time.NewTicker(upkeepPause)
+	defer t.Stop()
+	seen := map[string]Member{}
+	var tended, settled time.Time
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case m := <-c.inbox:
+			c.hear(m)
+		case <-c.kick:
+		case <-t.C:
+		}
+		c.followTimeout()
+		now := c.now()
+		if now.Sub(tended) >= addressPause {
+			tended = now
+			c.tend()
+		}
+		if now.Sub(settled) >= settlePause {
+			settled = now
+			c.settle()
+		}
+		c.retry()
+		seen = c.notice(seen)
+	}
+}
+
+// followTimeout makes memberlist anew when cluster-node-timeout has changed:
+// its times are fixed. The sockets and the roster stay.
+func (c *Cluster) followTimeout() {
+	if g := c.gossip.Load(); g.timeout == c.o.NodeTimeout() && !g.retired.Load() {
+		return
+	}
+	c.life.Lock()
+	defer c.life.Unlock()
+	if c.ctx.Err() != nil {
+		return
+	}
+	if err := c.replace(); err != nil {
+		c.warn("replace", "cluster: starting gossip failed; it is tried again", "error", err)
+	}
+}
+
+// retry tries to reach the members that are lost, on and on: a partition heals
+// though both sides took each other for dead.
+func (c *Cluster) retry() {
+	c.mu.Lock()
+	now := c.now()
+	c.peers.age(now, c.o.NodeTimeout()*3/2)
+	ids := c.peers.due(now, jitter)
+	c.mu.Unlock()
+	for _, id := range ids {
+		c.run(func() { c.rejoin(id) })
+	}
+}
+
+// rejoin exchanges what each knows with a lost node. If one holds the other
+// for dead, each learns of that by the first exchange and refutes it by the
+// second.
+func (c *Cluster) rejoin(id string) {
+	g := c.gossip.Load()
+	for range 2 {
+		if g.rejoin(id) != nil {
+			break
+		}
+		c.sleep(rejoinPause)
+		if c.alive(id) {
+			break
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.peers[id]; p != nil {
+		p.busy = false
+	}
+}
+
+// settle exchanges what each knows with some living member while nodes come:
+// gossip goes to those that are known, and not for long.
+func (c *Cluster) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.now().Sub(c.grown) > settleTime {
+		return
+	}
+	for id, p := range c.peers { // in random order
+		if p.alive && !p.busy && p.shown(c.now()) {
+			p.busy = true
+			c.wg.Go(func() { c.rejoin(id) })
+			return
+		}
+	}
+}
+
+// notice compares the members with those seen last, logs what changed and
+// tells whom it concerns. It returns the members.
+func (c *Cluster) notice(seen map[string]Member) map[string]Member {
+	list := c.Members()
+	now := make(map[string]Member, len(list))
+	for _, m := range list {
+		now[m.ID] = m
+	}
+	if maps.Equal(seen, now) {
+		return seen
+	}
+	for id, m := range now {
+		was, known := seen[id]
+		c.logMember(was, m, known)
+		if m.Failed && !was.Failed {
+			signal(c.hurry)
+		}
+	}
+	for id, m := range seen {
+		if _, ok := now[id]; !ok && !m.Handshake && !m.Self {
+			c.log.Info("cluster: node gone", "node", id, "address", m.Address())
+			signal(c.hurry)
+		}
+	}
+	signal(c.dirty)
+	if c.o.OnChange != nil {
+		c.o.OnChange()
+	}
+	return now
+}
+
+// logMember logs what changed about a member.
+func (c *Cluster) logMember(was, m Member, known bool) {
+	switch {
+	case m.Handshake || m.Self:
+	case m.Failed && !was.Failed:
+		c.log.Warn("cluster: node failed", "node", m.ID, "address", m.Address())
+	case !known:
+		c.log.Info("cluster: node known", "node", m.ID, "address", m.Address())
+	case was.Failed && !m.Failed:
+		c.log.Info("cluster: node is back", "node", m.ID, "address", m.Address())
+	case was.Address() != m.Address():
+		c.log.Info("cluster: node has another address", "node", m.ID, "was", was.Address(), "address", m.Address())
+	case was.Leaving != m.Leaving:
+		c.log.Info("cluster: node is leaving", "node", m.ID, "leaving", m.Leaving)
+	}
+}
+
+// saver writes nodes.conf when something changed, and a last time at the end.
+func (c *Cluster) saver() {
+	for {
+		select {
+		case <-c.dirty:
+		case <-c.ctx.Done():
+			select {
+			case <-c.dirty:
+				c.trySave()
+			default:
+			}
+			return
+		}
+		c.trySave()
+		c.sleep(savePause)
+	}
+}
+
+func (c *Cluster) trySave() {
+	if err := c.Save(); err != nil {
+		c.warn("save", "cluster: saving the known nodes failed", "error", err)
+	}
+}

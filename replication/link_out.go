@@ -1,0 +1,212 @@
+package replication
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/disqo/disqo/store"
+)
+
+// byeTime bounds the last write on a connection.
+const byeTime = time.Second
+
+var errNoPeer = errors.New("the node is no peer any more")
+
+// link is an established outbound connection.
+type link struct {
+	peer    *peer
+	nc      net.Conn
+	frames  *frameReader
+	session uint64
+	out     *outbox
+}
+
+// dial connects to the peer, and returns when both know that they can talk.
+func (p *peer) dial() (*link, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, handshakeTime)
+	defer cancel()
+	p.mu.Lock()
+	p.redial, p.dialled = cancel, time.Now()
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.redial = nil
+		p.mu.Unlock()
+	}()
+	p.ask(p.links.o.Now())
+	nc, err := p.links.o.Dial(ctx, p.id)
+	if err != nil {
+		return nil, err
+	}
+	tune(nc)
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	k, err := p.introduce(nc)
+	if !stop() {
+		err = ctx.Err()
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("%s: %w", nc.RemoteAddr(), err)
+	}
+	return k, nil
+}
+
+// introduce exchanges hellos.
+func (p *peer) introduce(nc net.Conn) (*link, error) {
+	k := &link{peer: p, nc: nc, frames: newFrameReader(nc, maxHello), session: newSession()}
+	self := p.links.hello(k.session)
+	began := time.Now()
+	greeting := appendHelloFrame([]byte{'D'}, &self)
+	if _, err := nc.Write(greeting); err != nil {
+		return nil, err
+	}
+	p.links.wrote(1, int64(len(greeting)))
+	f, err := p.links.first(k.frames)
+	if err != nil {
+		return nil, err
+	}
+	other, err := parseHello(f.payload)
+	if err == nil {
+		err = self.meets(&other)
+	}
+	if err == nil && other.ID != p.id {
+		err = fmt.Errorf("found node %x, not %x", other.ID, p.id)
+	}
+	if err != nil {
+		p.links.bye(nc, err)
+		return nil, err
+	}
+	k.out = newOutbox(int64(p.links.o.OutboxBytes), p.links.o.Now)
+	p.answered(time.Since(began))
+	return k, nil
+}
+
+// first reads a connection's first frame, which has to be a hello.
+func (l *Links) first(r *frameReader) (frame, error) {
+	for {
+		f, ok, err := r.next()
+		if err != nil {
+			return f, err
+		}
+		if !ok {
+			if err := l.fill(r); err != nil {
+				return f, err
+			}
+			continue
+		}
+		l.framesReceived.Add(1)
+		switch f.typ {
+		case typeHello:
+			return f, nil
+		case typeBye:
+			return f, fmt.Errorf("the other node says: %.256q", f.payload)
+		}
+		return f, fmt.Errorf("a frame of type %d in place of a hello", f.typ)
+	}
+}
+
+// bye tries to say why a connection is closed.
+func (l *Links) bye(nc net.Conn, reason error) {
+	b := appendByeFrame(nil, reason.Error())
+	if nc.SetWriteDeadline(time.Now().Add(byeTime)) != nil {
+		return
+	}
+	if _, err := nc.Write(b); err == nil {
+		l.wrote(1, int64(len(b)))
+	}
+}
+
+// serve sends and listens until something fails or ctx is done, and returns why
+// it ended.
+func (k *link) serve(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { k.out.fail(errNoPeer) })()
+	var wg sync.WaitGroup
+	wg.Go(k.out.commit)
+	wg.Go(k.write)
+	wg.Go(func() { k.out.fail(k.listen()) })
+	k.peer.link.Store(k)
+	k.peer.links.o.Changed()
+	err := k.out.awaitFailure()
+	k.peer.link.Store(nil)
+	k.nc.Close()
+	k.peer.links.o.Changed()
+	wg.Wait()
+	return err
+}
+
+// write sends what is in the outbox. Each write has a deadline of its own.
+func (k *link) write() {
+	l := k.peer.links
+	for {
+		out, ok := k.out.take()
+		if !ok {
+			return
+		}
+		for !out.empty() {
+			b := out.head()
+			err := k.nc.SetWriteDeadline(time.Now().Add(l.o.OutboxAge))
+			if err == nil {
+				_, err = k.nc.Write(b)
+			}
+			if err != nil {
+				k.out.fail(err)
+				return
+			}
+			l.bytesSent.Add(int64(len(b)))
+			k.out.sent(&out)
+		}
+		l.framesSent.Add(out.frames)
+	}
+}
+
+// listen reads what comes back, and returns why it cannot any more. Its reads
+// end when serve closes the connection, which it does when pongs stay away.
+func (k *link) listen() error {
+	l := k.peer.links
+	for {
+		f, ok, err := k.frames.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if err := l.fill(k.frames); err != nil {
+				return err
+			}
+			continue
+		}
+		l.framesReceived.Add(1)
+		switch f.typ {
+		case typePong:
+			if err := k.peer.ponged(f.payload); err != nil {
+				return err
+			}
+		case typeBye:
+			return fmt.Errorf("the other node says: %.256q", f.payload)
+		case typeHello, typePing:
+			return fmt.Errorf("a frame of type %d on the way back", f.typ)
+		}
+	}
+}
+
+// tune sets what a TCP connection needs, under whatever it is wrapped in.
+func tune(nc net.Conn) {
+	for {
+		switch c := nc.(type) {
+		case *net.TCPConn:
+			c.SetNoDelay(true)
+			c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3})
+			return
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return
+		}
+	}
+}
+
+func hexID(id store.NodeID) string { return hex.EncodeToString(id[:]) }

@@ -1,0 +1,196 @@
+package replication
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/disqo/disqo/store"
+)
+
+const (
+	// A peer that cannot be reached is dialled again after about minBackoff, then
+	// twice that, up to maxBackoff; from the beginning after a link that lived for
+	// steadyAfter. A dial follows the one before by minBackoff/2 or more.
+	minBackoff  = 50 * time.Millisecond
+	maxBackoff  = time.Second
+	steadyAfter = 5 * time.Second
+
+	// A dial that is older than staleDial is given up when the peer tells where
+	// it is now.
+	staleDial = time.Second
+)
+
+// peer is a node to have a link to.
+type peer struct {
+	links *Links
+	id    store.NodeID
+	ctx   context.Context // until the peer is none any more
+	stop  context.CancelFunc
+	kicks chan struct{}        // capacity 1: dial now
+	link  atomic.Pointer[link] // if established
+
+	mu      sync.Mutex
+	asked   int64     // ms: the oldest question without an answer, 0 if there is none
+	pong    int64     // ms: the last answer, 0 if there was none
+	heard   int64     // ms: the last answer, or when the peer was made
+	silent  bool      // Changed was told that the peer is not heard of
+	number  uint64    // of the last ping
+	pinged  time.Time // when it was sent, zero if it is answered
+	rtt     time.Duration
+	dialled time.Time          // when the dial began that is going on
+	redial  context.CancelFunc // ends it; nil if none is
+}
+
+func newPeer(l *Links, id store.NodeID) *peer {
+	p := &peer{links: l, id: id, kicks: make(chan struct{}, 1), heard: l.o.Now()}
+	p.ctx, p.stop = context.WithCancel(l.ctx)
+	return p
+}
+
+// run keeps a link to the peer until it is none any more.
+func (p *peer) run() {
+	defer p.stop()
+	backoff := minBackoff
+	for {
+		if p.connect() >= steadyAfter {
+			backoff = minBackoff
+		}
+		select {
+		case <-time.After(minBackoff / 2):
+		case <-p.ctx.Done():
+			return
+		}
+		select {
+		case <-p.kicks:
+			backoff = minBackoff
+		case <-time.After(rand.N(backoff/2) + backoff/2 - minBackoff/2):
+			backoff = min(2*backoff, maxBackoff)
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// kick makes a peer without a link be dialled at once. moved says that the peer
+// may have another address than before.
+func (p *peer) kick(moved bool) {
+	if p.link.Load() != nil {
+		return
+	}
+	p.mu.Lock()
+	if moved && p.redial != nil && time.Since(p.dialled) > staleDial {
+		p.redial()
+	}
+	p.mu.Unlock()
+	select {
+	case p.kicks <- struct{}{}:
+	default:
+	}
+}
+
+// connect dials the peer and returns when the link is over, with how long it
+// was established.
+func (p *peer) connect() time.Duration {
+	k, err := p.dial()
+	if err != nil {
+		if p.ctx.Err() == nil && p.links.quiet.may(string(p.id[:])+"dial") {
+			p.links.log.Info("cannot link to a node", "node", hexID(p.id), "error", err)
+		}
+		return 0
+	}
+	if p.links.quiet.may(string(p.id[:]) + "up") {
+		p.links.log.Info("linked to a node", "node", hexID(p.id), "address", k.nc.RemoteAddr().String())
+	}
+	began := time.Now()
+	err = k.serve(p.ctx)
+	if p.ctx.Err() == nil && p.links.quiet.may(string(p.id[:])+"down") {
+		p.links.log.Warn("link to a node dropped", "node", hexID(p.id), "error", err)
+	}
+	return time.Since(began)
+}
+
+// answered notes a sign of life.
+func (p *peer) answered(rtt time.Duration) {
+	now := p.links.o.Now()
+	p.mu.Lock()
+	p.asked, p.pong, p.heard, p.rtt, p.pinged = 0, now, now, rtt, time.Time{}
+	changed := p.silent
+	p.silent = false
+	p.mu.Unlock()
+	if changed {
+		p.links.o.Changed()
+	}
+}
+
+// ask notes a question.
+func (p *peer) ask(now int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == 0 {
+		p.asked = now
+	}
+}
+
+// ping asks for a sign of life, one at a time.
+func (p *peer) ping(now int64) {
+	k := p.link.Load()
+	if k == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.pinged.IsZero() {
+		return
+	}
+	p.number++
+	var b [FrameOverhead + 8]byte
+	ping := AppendFrame(b[:0], typePing, func(dst []byte) []byte {
+		return binary.LittleEndian.AppendUint64(dst, p.number)
+	})
+	if !k.out.ping(ping) {
+		return
+	}
+	p.pinged = time.Now()
+	if p.asked == 0 {
+		p.asked = now
+	}
+}
+
+// ponged reads the answer to a ping.
+func (p *peer) ponged(payload []byte) error {
+	if len(payload) != 8 {
+		return fmt.Errorf("a pong of %d bytes", len(payload))
+	}
+	p.mu.Lock()
+	pinged := p.pinged
+	current := binary.LittleEndian.Uint64(payload) == p.number && !pinged.IsZero()
+	p.mu.Unlock()
+	if current {
+		p.answered(time.Since(pinged))
+	}
+	return nil
+}
+
+// judge drops a link that is deaf or too slow, and reports whether the peer has
+// become silent, or is heard of again since the timeout was changed.
+func (p *peer) judge(now, timeout, deaf int64) (changed bool) {
+	p.mu.Lock()
+	silence := now - p.heard
+	changed = p.silent != (silence >= timeout)
+	p.silent = silence >= timeout
+	p.mu.Unlock()
+	k := p.link.Load()
+	switch {
+	case k == nil:
+	case silence >= deaf:
+		k.out.fail(fmt.Errorf("no answer for %v", time.Duration(silence)*time.Millisecond))
+	default:
+		k.out.checkAge(p.links.o.OutboxAge)
+	}
+	return changed
+}

@@ -1,0 +1,95 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// roomy reports whether less than half of what may wait does. mu is held.
+func (o *outbox) roomy() bool { return o.bytes < o.most/2 }
+
+func (o *outbox) hasRoom() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err == nil && o.roomy()
+}
+
+// awaitRoom returns when there is room, the outbox has failed, or ctx is done.
+func (o *outbox) awaitRoom(ctx context.Context) {
+	o.mu.Lock()
+	if o.err != nil || o.roomy() {
+		o.mu.Unlock()
+		return
+	}
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	room := o.room
+	o.mu.Unlock()
+	select {
+	case <-room:
+	case <-ctx.Done():
+	}
+}
+
+// size returns how many bytes wait to be sent or are being sent.
+func (o *outbox) size() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+// checkAge fails the outbox if something in it is older than most.
+func (o *outbox) checkAge(most time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil || o.bytes == 0 {
+		return
+	}
+	now := o.now()
+	oldest := now
+	if o.flying {
+		oldest = o.since
+	}
+	for i := range o.lanes {
+		oldest = min(oldest, o.lanes[i].since())
+	}
+	if age := time.Duration(now-oldest) * time.Millisecond; age > most {
+		o.end(fmt.Errorf("%w: %d bytes since %v", errOverflow, o.bytes, age))
+	}
+}
+
+// fail makes the outbox refuse everything. The first reason stays.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.end(err)
+}
+
+// end is fail with mu held. It does nothing that must not be done under a
+// shard's lock.
+func (o *outbox) end(err error) {
+	if o.err != nil {
+		return
+	}
+	o.err = err
+	o.writer.Broadcast()
+	o.committer.Broadcast()
+	o.failed.Broadcast()
+}
+
+// awaitFailure returns the reason when the outbox has failed, and lets go of
+// those who wait for room.
+func (o *outbox) awaitFailure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil {
+		o.failed.Wait()
+	}
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	return o.err
+}

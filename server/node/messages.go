@@ -1,0 +1,116 @@
+package node
+
+import (
+	"encoding/hex"
+	"errors"
+
+	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/replication"
+	"github.com/disqo/disqo/store"
+)
+
+// post puts what a change has to say into the outboxes of the peers. The shard's
+// lock is held. at is the place in the log of what the change journalled.
+func (n *Node) post(sh *shard, at Mark) {
+	out := &sh.fx.Outbox
+	if n.peers.links == nil {
+		out.Reset()
+		return
+	}
+	from := 0
+	for i := range out.Mail {
+		mail := &out.Mail[i]
+		payload := out.Buf[from:mail.End]
+		from = mail.End
+		sh.frame = append(replication.BeginFrame(sh.frame[:0], byte(mail.Kind)), payload...)
+		replication.EndFrame(sh.frame, 0)
+		var wait replication.Waiter
+		if mail.Safe && at.j != nil {
+			wait = safety{at}
+		}
+		mail.To.Each(func(number uint16) bool {
+			n.peers.links.Post(n.peers.roll.ID(number), sh.frame, wait)
+			return true
+		})
+	}
+	if cap(sh.frame) > frameKeep {
+		sh.frame = nil
+	}
+	out.Reset()
+}
+
+// frameKeep is how many bytes a shard keeps for the next message.
+const frameKeep = 64 << 10
+
+// safety waits until what a message depends on is safe.
+type safety struct{ m Mark }
+
+func (s safety) Wait() error { return s.m.Wait() }
+
+// receive does what a message of a peer says. Links call it, one after the other
+// for each peer.
+func (n *Node) receive(from store.NodeID, _ uint64, typ byte, payload []byte) {
+	p := &n.peers
+	p.resetting.RLock()
+	defer p.resetting.RUnlock()
+	number, ok := (*p.members.Load())[from]
+	kind := store.Kind(typ)
+	switch {
+	case !ok:
+		return
+	case !kind.Known():
+		p.unknown.Add(1)
+		return
+	}
+	m, err := store.DecodeMessage(kind, payload, p.roll)
+	if err != nil {
+		n.refuse(from, err)
+		return
+	}
+	err = n.take(number, m)
+	if kind == store.MsgYourJob && errors.Is(err, errNoRoom) {
+		_ = n.apply(n.byHash(m.Hash()), room{}, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) { s.Refuse(now, number, m, fx) })
+	}
+}
+
+// errNoRoom says that this node takes no job.
+var errNoRoom = errors.New("node: no room for another job")
+
+func (n *Node) take(from uint16, m *store.Message) error {
+	need := forJobs(1)
+	switch m.Kind {
+	case store.MsgReplJob, store.MsgYourJob:
+		if n.Leaving() || n.Level() > 0 {
+			return errNoRoom
+		}
+		spec := store.Spec{Queue: []byte(m.Job.Queue), Body: m.Job.Body, Repl: uint16(m.Holders.Len() + 2)}
+		need = room{spec.PutSize() + aof.RecordOverhead + recordRoom, aof.Ordinary}
+	case store.MsgNeedJobs:
+		need = forJobs(store.MostGiven)
+	case store.MsgPause:
+		need.bytes += len(m.Queue)
+	}
+	err := n.apply(n.byHash(m.Hash()), need, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
+		_ = s.Receive(now, from, m, fx) // who sent a job hears of it
+	})
+	if err != nil {
+		return errNoRoom
+	}
+	return nil
+}
+
+// refuse counts a message that is impossible, and logs one a minute.
+func (n *Node) refuse(from store.NodeID, err error) {
+	p := &n.peers
+	count := p.refused.Add(1)
+	now := n.now()
+	if last := p.logged.Load(); now-last >= 60_000 && p.logged.CompareAndSwap(last, now) && p.bus.Log != nil {
+		p.bus.Log.Warn("a message of a peer makes no sense and is dropped", "peer", hex.EncodeToString(from[:]), "error", err, "dropped", count)
+	}
+}
+
+// BadMessages returns how many messages of peers made no sense, and how many were
+// of a kind that this version does not know.
+func (n *Node) BadMessages() (impossible, unknown int64) {
+	return n.peers.refused.Load(), n.peers.unknown.Load()
+}

@@ -1,0 +1,280 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/disqo/disqo/replication"
+	"github.com/disqo/disqo/store"
+)
+
+// Bus is how a node reaches others. Its functions may be called from any
+// goroutine.
+type Bus struct {
+	Name    string                                                 // of the cluster: only nodes of the same talk to each other
+	Dial    func(ctx context.Context, id string) (net.Conn, error) // a link to a peer
+	Heard   func(id, host string, port, busPort int)               // a peer said where it is; may be nil
+	Address func() (host string, port, busPort int)                // of this node, as others shall reach it
+	Timeout func() time.Duration                                   // silence after which a peer is suspected
+	Changed func()                                                 // a peer is suspected, or not any more; must not block; may be nil
+	Log     *slog.Logger
+}
+
+// Peer is another node of the cluster.
+type Peer struct {
+	ID      string
+	Failed  bool // known to be dead
+	Leaving bool // takes no copies
+}
+
+// peers are the other nodes and the links to them.
+type peers struct {
+	bus   Bus
+	roll  *replication.Roll
+	links *replication.Links
+	view  atomic.Pointer[store.View]
+	size  atomic.Int64 // nodes of the cluster, this one included
+
+	mu      sync.Mutex
+	list    map[store.NodeID]*member
+	forget  []uint16 // numbers of nodes that are to be taken out of all sets of holders
+	members atomic.Pointer[map[store.NodeID]uint16]
+
+	resetting sync.RWMutex // held for writing while all is forgotten
+
+	refused atomic.Int64 // messages that no node can have sent
+	unknown atomic.Int64 // messages of kinds that this program does not know
+	logged  atomic.Int64 // when the last of those was logged
+}
+
+type member struct {
+	Peer
+	number  uint16
+	since   int64
+	suspect bool
+}
+
+func (n *Node) initPeers(bus *Bus) {
+	p := &n.peers
+	p.roll = replication.NewRoll(nodeID(n.ID()))
+	p.list = map[store.NodeID]*member{}
+	p.members.Store(&map[store.NodeID]uint16{})
+	p.view.Store(&store.View{})
+	p.size.Store(1)
+	if bus == nil {
+		return
+	}
+	p.bus = *bus
+	p.links = replication.NewLinks(replication.Options{
+		Self: n.hello, Receive: n.receive, Now: n.now, Timeout: bus.Timeout, Log: bus.Log,
+		Dial: func(ctx context.Context, id store.NodeID) (net.Conn, error) {
+			return bus.Dial(ctx, hex.EncodeToString(id[:]))
+		},
+		Heard: func(h replication.Hello, remote net.Addr) {
+			if bus.Heard != nil {
+				bus.Heard(hex.EncodeToString(h.ID[:]), h.Host, int(h.Port), int(h.BusPort))
+			}
+		},
+		Batch:    func(store.NodeID) {},
+		Changed:  n.lookAtPeers,
+		MaxFrame: maxFrame,
+	})
+}
+
+// maxFrame bounds what a peer may send in one message: the largest job that the
+// configuration allows, and what stands around it.
+const maxFrame = 512<<20 + 1<<20
+
+// nodeID returns the bytes of an id of 40 hexadecimal digits.
+func nodeID(id string) (out store.NodeID) {
+	_, _ = hex.Decode(out[:], []byte(id))
+	return out
+}
+
+func (n *Node) hello() replication.Hello {
+	h := replication.Hello{ID: nodeID(n.ID()), Cluster: n.peers.bus.Name, Leaving: n.Leaving()}
+	host, port, busPort := n.peers.bus.Address()
+	h.Host, h.Port, h.BusPort = host, uint16(port), uint16(busPort)
+	return h
+}
+
+// AcceptLink takes a connection that a peer opened to this node's bus.
+func (n *Node) AcceptLink(nc net.Conn) {
+	if n.peers.links == nil {
+		_ = nc.Close()
+		return
+	}
+	n.peers.links.Accept(nc)
+}
+
+// SetPeers says who else is in the cluster, dead or alive. Those that are not
+// named any more hold no copies.
+func (n *Node) SetPeers(list []Peer) {
+	p := &n.peers
+	p.mu.Lock()
+	fresh := make(map[store.NodeID]*member, len(list))
+	members := make(map[store.NodeID]uint16, len(list))
+	ids := make([]store.NodeID, 0, len(list))
+	for _, peer := range list {
+		id := nodeID(peer.ID)
+		number, ok := p.roll.Number(id)
+		if !ok || number == store.Self {
+			continue
+		}
+		m := p.list[id]
+		if m == nil {
+			m = &member{number: number, since: n.now()}
+		}
+		m.Peer = peer
+		fresh[id], members[id] = m, number
+		ids = append(ids, id)
+	}
+	for id, m := range p.list {
+		if fresh[id] == nil {
+			p.forget = append(p.forget, m.number)
+		}
+	}
+	p.list = fresh
+	p.members.Store(&members)
+	p.size.Store(int64(1 + len(fresh)))
+	p.mu.Unlock()
+	if p.links != nil {
+		p.links.SetPeers(ids)
+	}
+	n.lookAtPeers()
+	n.timers.sooner(0, false)
+}
+
+// lookAtPeers finds out which peers can be reached.
+func (n *Node) lookAtPeers() {
+	p := &n.peers
+	if p.links == nil {
+		return
+	}
+	now, timeout := n.now(), p.bus.Timeout().Milliseconds()
+	v := &store.View{Leaving: n.Leaving()}
+	changed := false
+	p.mu.Lock()
+	for id, m := range p.list {
+		st := p.links.State(id)
+		suspect := now-max(st.Pong, m.since) > timeout
+		changed = changed || suspect != m.suspect
+		m.suspect = suspect
+		v.Known = v.Known.With(m.number)
+		if m.Failed || m.Leaving || suspect {
+			continue
+		}
+		v.Reachable = v.Reachable.With(m.number)
+		if st.Up && p.links.Room(id) && (st.PingSent == 0 || now-st.PingSent < deaf) {
+			v.Linked = v.Linked.With(m.number)
+		}
+	}
+	p.view.Store(v)
+	p.mu.Unlock()
+	if changed && p.bus.Changed != nil {
+		p.bus.Changed()
+	}
+}
+
+// deaf is how long a link may leave a ping unanswered before other peers are
+// preferred, milliseconds.
+const deaf = 1000
+
+// PeerState is what a node knows of the link to a peer. Times are milliseconds
+// of the node's clock.
+type PeerState struct {
+	Linked         bool
+	Suspect        bool  // nothing was heard for longer than the timeout
+	PingSent, Pong int64 // PingSent is 0 if no ping is unanswered, Pong if there was none
+	RTT            time.Duration
+	Outbox         int // bytes that wait to be sent
+}
+
+// PeerState returns what is known of the link to a peer.
+func (n *Node) PeerState(id string) (st PeerState) {
+	p := &n.peers
+	if p.links == nil {
+		return st
+	}
+	l := p.links.State(nodeID(id))
+	st = PeerState{Linked: l.Up, PingSent: l.PingSent, Pong: l.Pong, RTT: l.RTT, Outbox: l.Outbox}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.list[nodeID(id)]; m != nil {
+		st.Suspect = m.suspect
+	}
+	return st
+}
+
+// LinkStats returns how many messages and bytes the links sent and received.
+func (n *Node) LinkStats() (sent, received, bytesSent, bytesReceived int64) {
+	if n.peers.links == nil {
+		return 0, 0, 0, 0
+	}
+	return n.peers.links.Stats()
+}
+
+// Reachable returns how many peers could hold a copy of a job.
+func (n *Node) Reachable() int { return n.peers.view.Load().Reachable.Len() }
+
+// Size returns how many nodes the cluster has, this one included, dead ones too.
+func (n *Node) Size() int { return int(n.peers.size.Load()) }
+
+// Names returns the ids of nodes.
+func (n *Node) Names(set store.Set) []string {
+	names := make([]string, 0, set.Len())
+	set.Each(func(number uint16) bool {
+		id := n.peers.roll.ID(number)
+		names = append(names, hex.EncodeToString(id[:]))
+		return true
+	})
+	return names
+}
+
+// forgetBatch is how many jobs are looked at under one hold of a lock.
+const forgetBatch = 512
+
+// forgetLeft takes the nodes that are no members any more out of the holders of
+// all jobs.
+func (n *Node) forgetLeft() {
+	n.peers.mu.Lock()
+	left := n.peers.forget
+	n.peers.forget = nil
+	n.peers.mu.Unlock()
+	for _, number := range left {
+		for i := range n.shards {
+			for pos := int64(0); pos >= 0; {
+				err := n.apply(&n.shards[i], forJobs(forgetBatch), &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
+					pos = s.Forget(now, number, pos, forgetBatch, fx)
+				})
+				if err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Reset forgets all peers, jobs and queues, and gives the node another id if
+// that is not "".
+func (n *Node) Reset(id string, m *Mark) error {
+	n.SetPeers(nil)
+	n.peers.resetting.Lock()
+	defer n.peers.resetting.Unlock()
+	if err := n.Flush(m); err != nil {
+		return err
+	}
+	if id != "" {
+		n.SetID(id)
+	}
+	n.peers.mu.Lock()
+	n.peers.forget = nil
+	n.peers.mu.Unlock()
+	n.peers.roll.Reset(nodeID(n.ID()))
+	return nil
+}

@@ -1,0 +1,73 @@
+package reference
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
+)
+
+// intended are the only replies of three nodes that may differ from the
+// reference's.
+var intended = []servertest.Difference{
+	{
+		Section: 7,
+		Request: `*4\r\n$6\r\nADDJOB\r\n$2\r\ndn\r\n$1\r\nx\r\n$3\r\n400\r\n`, Reply: `+<JOB40~05a1>\r\n`,
+		Reason: `design.md: "r = min(3, nodes), s = min(r, 2): one dead node of three stops nobody" (B19)`,
+	},
+}
+
+// TestTranscript replays what three nodes of the reference were heard to
+// answer; package server has the sections of a single node.
+func TestTranscript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the transcript is for long runs")
+	}
+	nodes, err := startNodes(program(t), 3, "cluster-node-timeout 2000")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, n := range nodes {
+			n.kill()
+		}
+		if !t.Failed() {
+			_ = os.RemoveAll(nodes[0].work)
+		}
+	})
+	u := newUnit(t, nodes)
+	names := map[string]servertest.NodeName{}
+	for i, n := range nodes {
+		u.ids[i] = u.do(i, "CLUSTER", "MYID").(string)
+		names[strconv.Itoa(i+1)] = servertest.NodeName{ID: u.ids[i], Port: strconv.Itoa(n.port)}
+	}
+	r := servertest.Replay{
+		Nodes:    names,
+		Intended: intended,
+		Repeat:   true,
+		Dial:     func(conn string) *servertest.Client { return u.dial(int(conn[1] - '1')) }, // k1 to k3
+		Before:   u.event,
+	}
+	if foreign() != "" {
+		r.Intended = nil
+	}
+	r.Run(t, servertest.Transcript(t, "../testdata/transcript.txt", 7, 7), 40)
+}
+
+// event lets happen what the transcript tells of its three nodes.
+func (u *unit) event(_ *servertest.Replay, e servertest.Exchange) {
+	switch {
+	case e.Text == "wait until CLUSTER INFO on each node reports cluster_reachable_nodes:2":
+		u.whole()
+	case e.Text == "wait ~1.5s for gossip":
+		u.eventually(job{}, "node 2 flags node 1 with leaving", func() bool { return slices.Contains(u.flagged(1, "leaving"), u.ids[0]) && u.reachable(1) == 1 })
+	case e.Text == "n3 killed; next command issued immediately, before failure detection":
+		u.kill(2)
+	case e.Text == "wait until n3 is flagged fail":
+		u.eventually(job{}, "node 1 flags node 3 with fail", func() bool { return slices.Contains(u.flagged(0, "fail"), u.ids[2]) && u.reachable(0) == 1 })
+	case !e.Request:
+		u.fail(job{}, "line %d tells what is not known here: %s", e.Line, e.Text)
+	}
+}

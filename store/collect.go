@@ -1,0 +1,202 @@
+package store
+
+// An acknowledged job that other nodes hold is kept, without its body, until all
+// of them know: SETACK tells them, GOTACK is their answer, and DELJOB lets them
+// forget it. Whoever knows more holders than the one who tells it collects too,
+// so that none is left out.
+
+// When the holders of an acknowledged job are told again, milliseconds: twice as
+// long each time.
+const (
+	collectFirst = 1000
+	collectMost  = 180_000
+	// A holder that is no member of the cluster is given up after so many times:
+	// half a minute, in which gossip would have told of it.
+	collectStrangers = 5
+)
+
+// acknowledge makes a job an acknowledged one and begins its collection.
+func (s *Shard) acknowledge(now int64, h uint32, j *slot, fx *Effects) {
+	if !s.markAcked(now, h, j, fx) {
+		return
+	}
+	s.collect(now, h, fx)
+}
+
+// markAcked makes a job an acknowledged one. It reports false if that was the
+// end of it, as nobody else holds it.
+func (s *Shard) markAcked(now int64, h uint32, j *slot, fx *Effects) bool {
+	if j.state == WaitRepl {
+		s.added(h, nil, fx)
+	}
+	if j.state == Queued {
+		s.unlink(now, h, j)
+	}
+	if s.others(h).Empty() {
+		s.remove(now, h, fx)
+		return false
+	}
+	c := s.slots.copies(h)
+	s.wheel.stop(h)
+	c.flags &= flagHas | flagWide | flagExternal
+	c.tries, c.ptime, c.said = 0, now+2*collectFirst+s.jitter(), saidNothing
+	s.wheel.start(h)
+	s.setConfirmed(h, SetOf(Self))
+	s.keepAck(h, j, fx)
+	return true
+}
+
+// collect tells who has to know that a job is acknowledged, or, when all do,
+// ends it.
+func (s *Shard) collect(now int64, h uint32, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	if c.tries >= collectStrangers {
+		s.setHolders(h, s.holders(h).And(s.view.Known.With(Self)))
+	}
+	holders, confirmed := s.others(h), s.confirmed(h)
+	if holders.In(confirmed) {
+		id := j.id
+		s.tell(now, holders, MsgDelJob, &id, fx)
+		s.remove(now, h, fx)
+		return
+	}
+	s.send(now, holders.Minus(confirmed), true, &Message{Kind: MsgSetAck, ID: j.id, Holders: s.holders(h)}, fx)
+	s.wheel.stop(h)
+	c.ptime = now + again(c.tries) + s.jitter()
+	c.tries = min(c.tries+1, 10)
+	s.wheel.start(h)
+}
+
+// again is the time until the holders of an acknowledged job are told again.
+func again(tries uint8) int64 { return min(collectMost, int64(collectFirst)<<tries) }
+
+// setAck is told that a job is acknowledged.
+func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		if !m.Holders.Empty() {
+			s.dropDummy(&m.ID) // one of the holders knows, and collects
+		}
+		s.tell(now, SetOf(from), MsgGotAck, &m.ID, fx)
+		return
+	}
+	j, knew := s.slots.get(h), s.holders(h)
+	dummy := m.Holders.Empty()
+	changed := !dummy && s.setHolders(h, knew.Or(m.Holders).With(from))
+	if j.state != Acked {
+		if !s.markAcked(now, h, j, fx) {
+			s.send(now, SetOf(from), true, &Message{Kind: MsgGotAck, Flags: FlagKnown, ID: m.ID}, fx)
+			return
+		}
+	} else if changed {
+		s.put(h, fx)
+	}
+	if !dummy && !knew.In(m.Holders.With(from).With(Self)) {
+		s.collect(now, h, fx)
+		return
+	}
+	s.send(now, SetOf(from), true, &Message{Kind: MsgGotAck, Flags: FlagKnown, ID: m.ID}, fx)
+	if dummy {
+		s.collect(now, h, fx)
+	}
+}
+
+// gotAck is told that a node knows that a job is acknowledged.
+func (s *Shard) gotAck(now int64, from uint16, m *Message, fx *Effects) {
+	known := m.Flags&FlagKnown != 0
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		s.dummyKnown(now, from, &m.ID, known, fx)
+		return
+	}
+	if s.slots.get(h).state != Acked {
+		return
+	}
+	holders := s.holders(h)
+	if known && s.setHolders(h, holders.With(from)) {
+		s.put(h, fx)
+	}
+	if known || holders.Has(from) {
+		s.setConfirmed(h, s.confirmed(h).With(from))
+	}
+	if s.others(h).In(s.confirmed(h)) {
+		s.collect(now, h, fx)
+	}
+}
+
+// meetAck tells a node that sent a job that it is acknowledged.
+func (s *Shard) meetAck(now int64, h uint32, holders Set, from uint16, fx *Effects) {
+	if s.setHolders(h, s.holders(h).Or(holders)) {
+		s.put(h, fx)
+	}
+	s.setConfirmed(h, s.confirmed(h).Without(from))
+	s.send(now, SetOf(from), true, &Message{Kind: MsgSetAck, ID: s.slots.get(h).id, Holders: s.holders(h)}, fx)
+}
+
+// FastAck deletes a job here and tells its holders, or all nodes if it is not
+// known here, to do the same, once: whoever does not hear it keeps the job. It
+// reports whether the job was known.
+func (s *Shard) FastAck(now int64, id *ID, fx *Effects) bool {
+	h := s.index.find(id)
+	if h == 0 {
+		s.dropDummy(id)
+		s.tell(now, s.view.Linked, MsgDelJob, id, fx)
+		return false
+	}
+	s.added(h, nil, fx)
+	s.tell(now, s.others(h), MsgDelJob, id, fx)
+	s.remove(now, h, fx)
+	return true
+}
+
+// Forget takes a node that is no member any more out of the holders of up to n
+// jobs, from position pos on (0 to begin with). It returns the position to go on
+// from, -1 at the end.
+func (s *Shard) Forget(now int64, node uint16, pos int64, n int, fx *Effects) int64 {
+	return s.walk(pos, n, func(h uint32) { s.without(now, h, node, fx) })
+}
+
+// dropped is told that a node holds no copy of a job any more.
+func (s *Shard) dropped(now int64, from uint16, m *Message, fx *Effects) {
+	if h := s.index.find(&m.ID); h != 0 {
+		s.without(now, h, from, fx)
+	}
+}
+
+// without takes a node out of the holders of a job.
+func (s *Shard) without(now int64, h uint32, node uint16, fx *Effects) {
+	if !s.holders(h).Has(node) || s.slots.copies(h) == nil {
+		return
+	}
+	j := s.slots.get(h)
+	s.setHolders(h, s.holders(h).Without(node))
+	s.setConfirmed(h, s.confirmed(h).Without(node))
+	if j.state != Acked {
+		s.noteSet(h, false, fx)
+		return
+	}
+	if s.others(h).In(s.confirmed(h)) {
+		s.collect(now, h, fx)
+		return
+	}
+	s.put(h, fx)
+}
+
+// walk calls visit for the jobs at up to n positions from pos on, which it may
+// remove, and returns the position to go on from, -1 at the end.
+func (s *Shard) walk(pos int64, n int, visit func(h uint32)) int64 {
+	for ; n > 0 && pos < int64(s.slots.limit())-1; n-- {
+		if s.slots.slabs[pos/slabSlots] == nil {
+			pos = (pos/slabSlots + 1) * slabSlots
+			continue
+		}
+		pos++
+		if h := uint32(pos); s.slots.has(h) {
+			visit(h)
+		}
+	}
+	if pos < int64(s.slots.limit())-1 {
+		return pos
+	}
+	return -1
+}

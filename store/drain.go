@@ -1,0 +1,82 @@
+package store
+
+// Drain asks other nodes to take the copies that this one holds, as it leaves the
+// cluster: of up to n jobs, from position pos on (0 to begin with). Whoever took
+// one says so (GOTJOB), and only then it is gone here. A job that a consumer has
+// is left until it is acknowledged or comes back; one that can never be delivered
+// again is dropped. It returns the position to go on from, -1 at the end, and how
+// many jobs are still here of those it saw.
+func (s *Shard) Drain(now, pos int64, n int, fx *Effects) (next int64, left int) {
+	next = s.walk(pos, n, func(h uint32) {
+		if s.drainJob(now, h, fx) {
+			left++
+		}
+	})
+	return next, left
+}
+
+// drainWait is how long a node is given to take a copy, milliseconds.
+const drainWait = 2000
+
+// drainJob reports whether the job is still here.
+func (s *Shard) drainJob(now int64, h uint32, fx *Effects) bool {
+	j := s.slots.get(h)
+	switch {
+	case j.state == Acked || j.state == WaitRepl:
+		return true
+	case j.retry == 0 && j.flags&flagDelivered != 0:
+		s.remove(now, h, fx)
+		return false
+	}
+	c := s.addCopies(h)
+	if c.leased(j, now) || c.flags&flagDrain != 0 {
+		return true
+	}
+	to := s.pick(1, s.holders(h))
+	switch {
+	case c.flags&flagOrigin != 0 && !to.Empty():
+		return true // first let it have all its copies
+	case to.Empty():
+		to = s.others(h).And(s.view.Linked)
+		if !to.Empty() {
+			to = SetOf(to.at(int(s.random() % uint64(to.Len()))))
+		}
+	}
+	if !to.Empty() {
+		s.wheel.stop(h)
+		c.flags = c.flags&^flagOrigin | flagDrain
+		c.ptime = now + drainWait
+		s.wheel.start(h)
+		s.sendCopy(now, h, to, fx)
+	}
+	return true
+}
+
+// handOver ends this node's part in a job: another node confirmed that it holds
+// it, and queues it if it was queued here.
+func (s *Shard) handOver(now int64, h uint32, to uint16, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	c.flags &^= flagDrain
+	switch {
+	case c.leased(j, now) || !s.view.Leaving:
+		return
+	case j.retry == 0 && j.flags&flagDelivered != 0: // meanwhile
+		s.tell(now, SetOf(to), MsgDelJob, &j.id, fx)
+		s.remove(now, h, fx)
+		return
+	}
+	queued := j.state == Queued
+	if queued {
+		s.unlink(now, h, j)
+	}
+	if delayed := j.flags&flagQueuedOnce == 0 && j.qtime > now; queued || delayed {
+		left := int64(0)
+		if delayed {
+			left = j.qtime - now
+		}
+		s.send(now, SetOf(to), true, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Left: left}, fx)
+	}
+	id := j.id
+	s.tell(now, s.holders(h).With(to), MsgDropped, &id, fx)
+	s.remove(now, h, fx)
+}

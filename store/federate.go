@@ -1,0 +1,262 @@
+package store
+
+import "slices"
+
+// A queue without jobs here, and with consumers, asks other nodes for some
+// (NEEDJOBS); those that have more than they need give (YOURJOB). How often
+// depends on how it went before.
+
+// MostGiven is how many jobs are given at a time at most.
+const MostGiven = 100
+
+const (
+	needFew      = 5 // jobs asked for when nothing is known of the rate
+	needMost     = MostGiven
+	needBytes    = 1 << 20 // most that is given at a time, beyond the first job
+	callFirst    = 2000    // milliseconds between calls to all nodes, twice as long each time
+	callMost     = 30_000
+	askFirst     = 25 // the same between calls to those that gave
+	askMost      = 2000
+	giverLasts   = 5000 // milliseconds since a node gave last
+	rateInterval = 1000 // of the buckets by which imports are counted
+	rateLasts    = 5000
+)
+
+// need is how a queue gets jobs from other nodes.
+type need struct {
+	called, asked   int64 // when all nodes, and the givers, were asked last; 0: never
+	calls, asks     uint8 // times since that helped
+	givers          []giver
+	start, previous int64 // of the present bucket and the one before
+	count, before   int   // jobs imported in them
+}
+
+type giver struct {
+	node uint16
+	at   int64
+}
+
+// want asks other nodes for jobs of a queue that has none: its consumers wait, or
+// its last job was taken.
+func (s *Shard) want(now int64, q *queue, lastTaken bool, fx *Effects) {
+	if s.view.Linked.Empty() || s.view.Leaving || q.pause != 0 {
+		return
+	}
+	if q.need == nil {
+		if lastTaken {
+			return
+		}
+		q.need = &need{}
+	}
+	n := q.need
+	rate := n.rate(now)
+	if lastTaken && rate == 0 {
+		return
+	}
+	n.givers = slices.DeleteFunc(n.givers, func(g giver) bool { return now-g.at > giverLasts })
+	if n.called == 0 || now-n.called > min(callMost, int64(callFirst)<<min(n.calls, 8)) {
+		n.called, n.calls = now, min(n.calls+1, 8)
+		s.send(now, s.view.Linked, false, &Message{Kind: MsgNeedJobs, Queue: []byte(q.name), Count: 1}, fx)
+	}
+	if len(n.givers) == 0 || !lastTaken && now-n.asked <= min(askMost, int64(askFirst)<<min(n.asks, 8)) {
+		return
+	}
+	n.asked, n.asks = now, min(n.asks+1, 8)
+	count := needFew
+	if rate > 0 {
+		count = min(needMost, max(needFew, rate/len(n.givers)))
+	}
+	var to Set
+	for _, g := range n.givers {
+		to = to.With(g.node)
+	}
+	s.send(now, to.And(s.view.Linked), false, &Message{Kind: MsgNeedJobs, Queue: []byte(q.name), Count: uint32(count)}, fx)
+}
+
+// WantForWaiters asks for jobs of the queues that consumers wait for.
+func (s *Shard) WantForWaiters(now int64, fx *Effects) {
+	for q := s.waited; q != nil; q = q.waitedNext {
+		s.want(now, q, false, fx)
+	}
+}
+
+// Waited reports whether a consumer waits.
+func (s *Shard) Waited() bool { return s.waited != nil }
+
+// rate returns how many jobs were imported a second of late.
+func (n *need) rate(now int64) int {
+	if n == nil || n.start == 0 || now-n.start > rateLasts {
+		return 0
+	}
+	from := n.start
+	if n.previous != 0 {
+		from = n.previous
+	}
+	return int((int64(n.before+n.count)*1000 + max(50, now-from) - 1) / max(50, now-from))
+}
+
+// imported counts a job that a node gave.
+func (n *need) imported(now int64, from uint16) {
+	n.asks = 0
+	i := slices.IndexFunc(n.givers, func(g giver) bool { return g.node == from })
+	if i < 0 {
+		n.calls = 0
+		n.givers = append(n.givers, giver{node: from})
+		i = len(n.givers) - 1
+	}
+	n.givers[i].at = now
+	if now-n.start > rateInterval {
+		n.previous, n.before = n.start, n.count
+		n.start, n.count = now, 0
+	}
+	n.count++
+}
+
+// give hands jobs of a queue to a node whose consumers wait.
+func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
+	q := s.lookup(m.Queue)
+	if q == nil || !q.live || q.jobs.Len() == 0 || q.pause&PauseOut != 0 || q.need.rate(now) > 0 || !s.view.Linked.Has(from) {
+		return
+	}
+	count := int(min(m.Count, needMost))
+	if q.jobs.Len() < 2*count {
+		count = max(1, q.jobs.Len()/2)
+	}
+	for begun := len(fx.Outbox.Buf); count > 0 && q.jobs.Len() > 0 && len(fx.Outbox.Buf)-begun < needBytes; count-- {
+		s.giveOne(now, q, from, fx)
+	}
+}
+
+// giveOne hands the first job of a queue to a node. A job that is at least once
+// stays here as a copy; one that is at most once is never queued here again,
+// unless that node says that it did not take it.
+func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
+	h, _ := q.jobs.PopMin()
+	j := s.slots.get(h)
+	s.wheel.stop(h)
+	j.state, j.qtime = Active, 0
+	c := s.addCopies(h)
+	s.setHolders(h, s.holders(h).With(to))
+	c.turn++
+	if once := j.retry == 0; once {
+		j.flags |= flagDelivered | flagSpent
+		s.spent.Load(h)
+		c.flags |= flagMoved
+	} else {
+		j.qtime = now + int64(j.retry)*1000 + s.jitter()
+		c.said, c.who, c.until, c.asked = saidQueued, to, j.qtime, askNobody
+	}
+	s.wheel.start(h)
+	q.atime = now
+	q.out++
+	s.noteSet(h, j.retry == 0, fx)
+	job := s.look(h)
+	job.NextQueue = 0
+	s.send(now, SetOf(to), j.retry == 0, &Message{
+		Kind: MsgYourJob, ID: j.id, Turn: c.turn, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
+	}, fx)
+}
+
+// Refuse tells the giver of a job that it was not taken.
+func (s *Shard) Refuse(now int64, from uint16, m *Message, fx *Effects) {
+	s.send(now, SetOf(from), false, &Message{Kind: MsgRefused, ID: m.ID, Turn: m.Turn}, fx)
+}
+
+// refused takes back a job that a node did not take.
+func (s *Shard) refused(now int64, from uint16, m *Message, fx *Effects) {
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		return
+	}
+	j, c := s.slots.get(h), s.slots.copies(h)
+	switch {
+	case c == nil || c.turn != m.Turn || j.state != Active:
+	case c.flags&flagMoved != 0:
+		s.takeBack(h, j, c)
+		s.setHolders(h, s.holders(h).Without(from))
+		s.enqueue(now, h, j, byMove, fx)
+	case c.said == saidQueued && c.who == from:
+		s.setHolders(h, s.holders(h).Without(from))
+		s.enqueue(now, h, j, byMove, fx)
+	}
+}
+
+// takeBack makes a moved job one that may be queued here again.
+func (s *Shard) takeBack(h uint32, j *slot, c *copies) {
+	s.spent.Delete(h)
+	j.flags &^= flagSpent | flagDelivered
+	c.flags &^= flagMoved
+}
+
+// take queues a job that a node gave.
+func (s *Shard) take(now int64, from uint16, m *Message, fx *Effects) error {
+	q := s.lookup([]byte(m.Job.Queue))
+	if q != nil && q.pause != 0 {
+		return ErrPaused
+	}
+	once := m.Job.Retry == 0
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		if s.acked(now, from, m, fx) {
+			return nil
+		}
+		holders := SetOf(Self)
+		if !once {
+			holders = m.Holders.With(from).With(Self)
+		}
+		m.Job.NextQueue = 0
+		var err error
+		if h, err = s.register(now, m.Job, holders, from); err != nil {
+			return err
+		}
+		j := s.slots.get(h)
+		q = s.link(now, h, j)
+		s.put(h, fx)
+		s.imported(now, q, from)
+		s.serve(now, q, fx)
+	} else if !s.takeKnown(now, h, from, m, fx) {
+		return nil
+	}
+	if once {
+		s.send(now, SetOf(from), true, &Message{Kind: MsgGotJob, ID: m.ID, Turn: m.Turn}, fx)
+	}
+	return nil
+}
+
+// takeKnown is take for a job that this node knows already. It reports false if
+// it is not the one to have it.
+func (s *Shard) takeKnown(now int64, h uint32, from uint16, m *Message, fx *Effects) bool {
+	j := s.slots.get(h)
+	if j.state == Acked {
+		s.meetAck(now, h, m.Holders.With(from), from, fx)
+		return false
+	}
+	if j.retry > 0 && s.setHolders(h, s.holders(h).Or(m.Holders).With(from).With(Self)) {
+		s.noteSet(h, false, fx)
+	}
+	c := s.slots.copies(h)
+	switch {
+	case j.state != Active:
+		return false
+	case j.retry == 0:
+		if c == nil || c.flags&flagMoved == 0 {
+			return false
+		}
+		s.takeBack(h, j, c)
+		s.setHolders(h, SetOf(Self))
+	case c.leased(j, now):
+		s.sayLeased(now, h, SetOf(from), MsgLeased, fx)
+		return false
+	}
+	q := s.queues[j.queue]
+	s.imported(now, q, from)
+	return s.enqueue(now, h, j, byMove, fx)
+}
+
+// imported counts a job that a node gave to a queue.
+func (s *Shard) imported(now int64, q *queue, from uint16) {
+	if q.need == nil {
+		q.need = &need{}
+	}
+	q.need.imported(now, from)
+}

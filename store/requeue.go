@@ -1,0 +1,189 @@
+package store
+
+// Only one node shall have a job in its queue or at a consumer. When the retry
+// clock of another holder is about to run out, it asks (WILLQUEUE): the node that
+// has the job queued says so (QUEUED), the one whose consumer has it says for how
+// long (LEASED). What a holder heard it passes on to one that cannot hear it
+// itself, minus the time since: never lengthened.
+
+// ask asks the holders of a job whether one of them has it, before it is queued
+// here.
+func (s *Shard) ask(now int64, h uint32, j *slot, c *copies, fx *Effects) {
+	to := s.others(h)
+	if c.asked == askNobody && c.who != Self && to.Has(c.who) {
+		to, c.asked = SetOf(c.who), askedOne
+	} else {
+		c.asked = askedAll
+	}
+	s.wheel.stop(h)
+	j.qtime = max(j.qtime, now+askAllBefore) // they need time to answer
+	s.wheel.start(h)
+	s.tell(now, to, MsgWillQueue, &j.id, fx)
+}
+
+// willQueue answers a holder that is about to queue a job.
+func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		return
+	}
+	j := s.slots.get(h)
+	if j.state == Acked {
+		s.meetAck(now, h, SetOf(from), from, fx)
+		return
+	}
+	if s.setHolders(h, s.holders(h).With(from)) {
+		s.noteSet(h, false, fx)
+	}
+	c := s.slots.copies(h)
+	switch {
+	case j.state == Queued:
+		c.number++
+		s.sayQueued(now, h, s.others(h), 0, fx)
+	case c.leased(j, now):
+		s.sayLeased(now, h, s.others(h), MsgLeased, fx)
+	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
+		s.passOn(now, h, c, from, fx)
+	}
+}
+
+// sayQueued tells nodes that a job is in the queue here.
+func (s *Shard) sayQueued(now int64, h uint32, to Set, flags uint8, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	s.send(now, to, false, &Message{
+		Kind: MsgQueued, Flags: flags, ID: j.id, Who: Self, Number: c.number, Left: int64(j.retry) * 1000, Nacks: j.nacks, Extra: j.extra,
+	}, fx)
+}
+
+// sayLeased tells nodes that a consumer of this node has a job.
+func (s *Shard) sayLeased(now int64, h uint32, to Set, k Kind, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	s.send(now, to, false, &Message{
+		Kind: k, ID: j.id, Who: Self, Number: c.number, Left: j.qtime - now, Holders: s.holders(h),
+	}, fx)
+}
+
+// passOn tells a node what was heard of a third one.
+func (s *Shard) passOn(now int64, h uint32, c *copies, to uint16, fx *Effects) {
+	j := s.slots.get(h)
+	m := &Message{
+		Kind: MsgQueued, ID: j.id, Who: c.who, Number: c.number, Left: c.until - now, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h),
+	}
+	if c.said == saidLeased {
+		m.Kind = MsgLeased
+	}
+	s.send(now, SetOf(to), false, m, fx)
+}
+
+// elsewhere is told that a job is queued or leased at a node: QUEUED, LEASED or
+// WORKING.
+func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
+	h := s.index.find(&m.ID)
+	if h == 0 || m.Who == Self {
+		return
+	}
+	j := s.slots.get(h)
+	switch j.state {
+	case Acked:
+		s.meetAck(now, h, SetOf(from), from, fx)
+		return
+	case WaitRepl:
+		s.got(now, from, m, fx) // whoever has it in its queue holds it
+		return
+	}
+	if s.setHolders(h, s.holders(h).Or(m.Holders).With(from).With(m.Who)) {
+		s.noteSet(h, false, fx)
+	}
+	c := s.slots.copies(h)
+	if m.Kind == MsgQueued {
+		s.queuedElsewhere(now, from, m, h, fx)
+		return
+	}
+	switch {
+	case m.Kind == MsgLeased && c.leased(j, now):
+	case j.state == Queued && from != m.Who:
+	case j.state == Queued:
+		s.unlink(now, h, j)
+		s.hear(now, h, from, m, saidLeased)
+		s.note(h, true, fx)
+	default:
+		s.hear(now, h, from, m, saidLeased)
+	}
+}
+
+// queuedElsewhere is told that a job is in the queue of a node.
+func (s *Shard) queuedElsewhere(now int64, from uint16, m *Message, h uint32, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	j.nacks, j.extra = max(j.nacks, m.Nacks), max(j.extra, m.Extra)
+	switch {
+	case m.Flags&FlagForced == 0 && c.leased(j, now):
+		if from == m.Who {
+			s.sayLeased(now, h, SetOf(from), MsgLeased, fx)
+		}
+	case j.state == Queued:
+		roll := s.limits.Roll
+		if from == m.Who && greater(roll.ID(from), roll.ID(Self), &j.id) {
+			s.unlink(now, h, j)
+			s.hear(now, h, from, m, saidQueued)
+			s.note(h, true, fx)
+		}
+	default:
+		if c.who == Self {
+			c.said = saidNothing // a lease that was ended
+		}
+		s.hear(now, h, from, m, saidQueued)
+	}
+}
+
+// hear keeps what was said of a node that has an active job, and waits until it
+// is not true any more. What comes second hand never makes that later.
+func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	if j.retry == 0 {
+		return
+	}
+	until := now + min(m.Left, int64(j.retry)*1000)
+	if from != m.Who && c.said == what && c.who == m.Who {
+		switch newer := int8(m.Number - c.number); {
+		case newer < 0:
+			return
+		case newer == 0:
+			until = min(until, c.until)
+		}
+	}
+	if until <= now {
+		return
+	}
+	c.said, c.who, c.number, c.until, c.asked = what, m.Who, m.Number, until, askNobody
+	s.wheel.stop(h)
+	j.qtime = until + s.jitter()
+	if what == saidLeased {
+		j.qtime += 2 * askOneBefore // its node queues it when the lease ends
+	}
+	s.wheel.start(h)
+}
+
+// enqueueAt puts a job that another node handed over into the queue, after its
+// delay.
+func (s *Shard) enqueueAt(now int64, m *Message, fx *Effects) {
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		return
+	}
+	j := s.slots.get(h)
+	if q := s.queues[j.queue]; j.state != Active || q.pause&PauseIn != 0 || j.retry == 0 && j.flags&flagDelivered != 0 {
+		return
+	}
+	if m.Left <= 0 {
+		s.enqueue(now, h, j, byMove, fx)
+		return
+	}
+	j.flags &^= flagQueuedOnce
+	s.wheel.stop(h)
+	j.qtime = min(now+m.Left, mostTime-1)
+	if c := s.slots.copies(h); c != nil {
+		c.asked = neverAsked
+	}
+	s.wheel.start(h)
+	s.note(h, true, fx)
+}

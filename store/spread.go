@@ -1,0 +1,246 @@
+package store
+
+import "errors"
+
+// Errors that an Adder is told.
+var (
+	// ErrRemoved says that the job was removed before enough nodes held it.
+	ErrRemoved = errors.New("store: job removed before enough nodes held it")
+)
+
+// Adder waits until a job that was added is on as many nodes as it shall be.
+type Adder interface {
+	// Added ends the wait, with nil or ErrRemoved. The store never calls it: it
+	// is listed in Effects, for the caller of the change to do so without the
+	// lock.
+	Added(err error)
+}
+
+// Added is what became of a job whose Adder waits.
+type Added struct {
+	Adder Adder
+	Err   error
+}
+
+// How long a node waits for the confirmation of a copy before it asks again,
+// and one node more: twice as long each time.
+const (
+	spreadFirst = 50   // milliseconds
+	spreadAdd   = 1000 // most, while ADDJOB waits
+	spreadMost  = 4000 // most, afterwards
+)
+
+// spread makes a new job one that other nodes shall hold too, and asks them.
+// It reports whether the job may be queued here now.
+func (s *Shard) spread(now int64, h uint32, j *slot, spec *Spec, fx *Effects) (ready bool) {
+	c := s.addCopies(h)
+	c.flags |= flagOrigin
+	c.sync = max(1, spec.Sync)
+	own, wanted := SetOf(Self), int(spec.Repl)-1
+	if spec.External {
+		own, wanted = Set{}, wanted+1
+		c.flags |= flagExternal
+	}
+	peers := s.pick(wanted, Set{})
+	s.setHolders(h, own.Or(peers))
+	s.setConfirmed(h, own)
+	c.ptime = now + spreadFirst
+	s.sendCopy(now, h, peers, fx)
+	if own.Len() >= int(c.sync) {
+		return true
+	}
+	j.state = WaitRepl
+	if spec.Adder != nil {
+		s.adders[h] = spec.Adder
+	}
+	return false
+}
+
+// sendCopy asks nodes to hold a job.
+func (s *Shard) sendCopy(now int64, h uint32, to Set, fx *Effects) {
+	j := s.look(h)
+	if s.slots.get(h).flags&flagQueuedOnce != 0 {
+		j.NextQueue = 0 // what is left of a delay counts, not of a lease
+	}
+	s.send(now, to, false, &Message{Kind: MsgReplJob, ID: j.ID, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j}, fx)
+}
+
+// got takes note that a node holds a job.
+func (s *Shard) got(now int64, from uint16, m *Message, fx *Effects) {
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		return
+	}
+	j, c := s.slots.get(h), s.slots.copies(h)
+	switch {
+	case c == nil || j.state == Acked:
+	case c.flags&flagMoved != 0:
+		if c.turn == m.Turn {
+			s.remove(now, h, fx)
+		}
+	case c.flags&flagOrigin != 0:
+		s.setHolders(h, s.holders(h).With(from))
+		s.setConfirmed(h, s.confirmed(h).With(from))
+		s.spreads(now, h, fx)
+	case c.flags&flagDrain != 0:
+		s.handOver(now, h, from, fx)
+	}
+}
+
+// spreads looks whether enough nodes confirmed a job by now.
+func (s *Shard) spreads(now int64, h uint32, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	n := s.confirmed(h).Len()
+	if j.state == WaitRepl && n >= int(c.sync) {
+		s.added(h, nil, fx)
+		if c.flags&flagExternal != 0 {
+			s.handOut(now, h, fx)
+			return
+		}
+		s.ready(now, h, j, fx)
+	}
+	if n >= int(j.repl) && j.state != WaitRepl {
+		s.wheel.stop(h)
+		c.flags &^= flagOrigin
+		c.ptime = 0
+		s.setConfirmed(h, Set{})
+		s.wheel.start(h)
+		s.noteSet(h, false, fx)
+	}
+}
+
+// ready makes a job that waited for its copies one that can be delivered.
+func (s *Shard) ready(now int64, h uint32, j *slot, fx *Effects) {
+	s.wheel.stop(h)
+	j.state = Active
+	s.wheel.start(h)
+	if j.qtime <= now {
+		q := s.link(now, h, j)
+		s.serve(now, q, fx)
+	}
+}
+
+// added tells the Adder of a job, if it has one, how its wait ended.
+func (s *Shard) added(h uint32, err error, fx *Effects) {
+	if a := s.adders[h]; a != nil {
+		delete(s.adders, h)
+		fx.Added = append(fx.Added, Added{a, err})
+	}
+}
+
+// handOut lets one of the holders of a job, of which this node is none, queue it.
+func (s *Shard) handOut(now int64, h uint32, fx *Effects) {
+	j, confirmed := s.slots.get(h), s.confirmed(h)
+	to := confirmed.at(int(s.random() % uint64(confirmed.Len())))
+	s.send(now, SetOf(to), false, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Left: max(0, j.qtime-now)}, fx)
+	if !s.holders(h).In(confirmed) && j.retry == 0 {
+		s.tell(now, s.holders(h).Minus(SetOf(to)), MsgDelJob, &j.id, fx)
+	}
+	s.wheel.stop(h)
+	j.state = Active // it waits no more
+	s.wheel.start(h)
+	s.remove(now, h, fx)
+}
+
+// probe asks again who did not confirm a copy, and other nodes for those that
+// cannot.
+func (s *Shard) probe(now int64, h uint32, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	holders, confirmed := s.holders(h), s.confirmed(h)
+	again := holders.Minus(confirmed).And(s.view.Reachable)
+	more := 1
+	if j.state != WaitRepl {
+		more = max(0, int(j.repl)-confirmed.Len()-again.Len())
+	}
+	fresh := s.pick(more, holders)
+	if s.setHolders(h, holders.Or(fresh)) {
+		s.noteSet(h, false, fx)
+		s.send(now, confirmed, false, &Message{Kind: MsgHolders, ID: j.id, Holders: s.holders(h)}, fx)
+	}
+	s.sendCopy(now, h, again.And(s.view.Linked).Or(fresh), fx)
+	most := int64(spreadMost)
+	if j.state == WaitRepl {
+		most = spreadAdd
+	}
+	s.wheel.stop(h)
+	c.tries = min(c.tries+1, 10)
+	c.ptime = now + min(most, int64(spreadFirst)<<c.tries) + s.jitter()/10
+	s.wheel.start(h)
+}
+
+// GiveUp ends the wait of a job's Adder, which is not told: whoever held the job
+// forgets it again, as if it was acknowledged. It reports false if the job does
+// not wait any more; else how many nodes confirmed it, and which were asked and
+// did not.
+func (s *Shard) GiveUp(now int64, id *ID, fx *Effects) (confirmed int, silent Set, ok bool) {
+	h := s.index.find(id)
+	if h == 0 {
+		return 0, silent, false
+	}
+	j := s.slots.get(h)
+	if j.state != WaitRepl {
+		return 0, silent, false
+	}
+	delete(s.adders, h)
+	have := s.confirmed(h)
+	silent = s.others(h).Minus(have)
+	s.acknowledge(now, h, j, fx)
+	return have.Len(), silent, true
+}
+
+// hold takes a copy of a job from another node.
+func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
+	holders := m.Holders.With(from).With(Self)
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		if s.acked(now, from, m, fx) {
+			return nil
+		}
+		if q := s.lookup([]byte(m.Job.Queue)); q != nil && q.pause&PauseIn != 0 {
+			return ErrPaused
+		}
+		var err error
+		if h, err = s.register(now, m.Job, holders, from); err != nil {
+			return err
+		}
+		s.put(h, fx)
+	} else {
+		if s.slots.get(h).state == Acked {
+			s.meetAck(now, h, holders, from, fx)
+			return nil
+		}
+		if s.setHolders(h, s.holders(h).Or(holders)) {
+			s.noteSet(h, true, fx)
+		}
+	}
+	s.tell(now, SetOf(from), MsgGotJob, &m.ID, fx)
+	return nil
+}
+
+// register makes a job that another node sent known here, as yet unqueued. Its
+// times are from now.
+func (s *Shard) register(now int64, job *Job, holders Set, from uint16) (uint32, error) {
+	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
+		return 0, ErrFull
+	}
+	q, err := s.intern([]byte(job.Queue))
+	if err != nil {
+		return 0, err
+	}
+	h, j := s.slots.alloc()
+	*j = job.slot()
+	j.queue, j.state = q.num, Active
+	j.flags |= flagQueuedOnce
+	j.etime = min(now+job.Expires, mostTime-1)
+	j.qtime = 0
+	if j.retry > 0 {
+		j.qtime = min(now+job.NextQueue+int64(j.retry)*1000+s.jitter(), mostTime-1)
+	}
+	s.keepBody(j, job.Delay, job.Body)
+	s.setHolders(h, holders)
+	if c := s.slots.copies(h); c != nil {
+		c.said, c.who, c.until, c.asked = saidQueued, from, j.qtime, askNobody
+	}
+	s.enter(h, j, q)
+	return h, nil
+}
