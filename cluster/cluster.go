@@ -102,6 +102,9 @@ func (c *Cluster) open() ([]door, int, error) {
 func (c *Cluster) Start() error {
 	c.life.Lock()
 	defer c.life.Unlock()
+	if c.ctx.Err() != nil {
+		return ErrClosed
+	}
 	c.bus.start()
 	if err := c.replace(); err != nil {
 		return err
@@ -125,11 +128,11 @@ func (c *Cluster) Close() {
 	c.mu.Unlock()
 	c.cancel()
 	c.life.Lock()
-	defer c.life.Unlock()
 	if g := c.gossip.Load(); g != nil {
 		g.retire()
 	}
 	c.bus.close()
+	c.life.Unlock() // upkeep may be waiting for it
 	c.wg.Wait()
 }
 

@@ -24,13 +24,13 @@ type addJob struct {
 	async   bool
 }
 
-// parseAddJob parses ADDJOB queue body ms-timeout [REPLICATE n] [DELAY s]
-// [RETRY s] [TTL s] [MAXLEN n] [ASYNC] and checks all that does not depend on
+// parseAddJob parses ADDJOB queue body ms-timeout [REPLICATE n] [SYNC n]
+// [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC] and checks all that does not depend on
 // the node. copies is how many nodes hold the job if it does not say.
 func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err error) {
 	spec := &req.spec
 	spec.Queue, spec.Body = args[1], args[2]
-	spec.TTL, spec.Repl = defaultTTL, uint16(copies)
+	spec.TTL = defaultTTL
 	retry := int64(-1)
 	for i := 4; i < len(args); i++ {
 		word := args[i]
@@ -46,6 +46,9 @@ func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err
 		case is(word, "REPLICATE"):
 			n, err = option(args[i], 1, math.MaxUint16, "ERR REPLICATE must be between 1 and 65535", "")
 			spec.Repl = uint16(n)
+		case is(word, "SYNC"):
+			n, err = option(args[i], 1, math.MaxUint16, "ERR SYNC must be between 1 and 65535", "")
+			spec.Sync = uint16(n)
 		case is(word, "TTL"):
 			n, err = option(args[i], 1, maxSeconds, "ERR TTL must be a number > 0", "TTL")
 			spec.TTL = uint32(n)
@@ -72,7 +75,7 @@ func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err
 		retry = max(1, min(defaultRetry, int64(spec.TTL)/10))
 	}
 	spec.Retry = uint32(retry)
-	return req, checkAddJob(&req, cfg)
+	return req, checkAddJob(&req, cfg, copies)
 }
 
 // option reads an option's number. One below the least has the reference's
@@ -88,10 +91,17 @@ func option(b []byte, least, most int64, text fault, name string) (int64, error)
 	return n, nil
 }
 
-func checkAddJob(req *addJob, cfg *config.Config) error {
+func checkAddJob(req *addJob, cfg *config.Config, copies int) error {
 	spec := &req.spec
+	if spec.Repl != 0 {
+		copies = int(spec.Repl)
+	}
 	switch {
-	case spec.Repl > 1 && spec.Retry == 0:
+	case req.async && spec.Sync > 1:
+		return fault("ERR ASYNC answers at once, SYNC when so many nodes hold the job: choose one of them")
+	case int(spec.Sync) > copies:
+		return fault(fmt.Sprintf("ERR SYNC %d is more than the %d nodes that shall hold the job; see REPLICATE", spec.Sync, copies))
+	case copies > 1 && spec.Retry == 0:
 		return fault("ERR With RETRY set to 0 please explicitly set  REPLICATE to 1 (at-most-once delivery)")
 	case spec.Delay >= spec.TTL:
 		return fault("ERR The specified DELAY is greater than TTL. Job refused since would never be delivered")

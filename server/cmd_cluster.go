@@ -1,8 +1,9 @@
 package server
 
 import (
+	"errors"
 	"fmt"
-	"net/netip"
+	"strings"
 
 	"github.com/disqo/disqo/cluster"
 	"github.com/disqo/disqo/server/resp"
@@ -11,14 +12,14 @@ import (
 // highestClientPort leaves room for the bus, ten thousand above.
 const highestClientPort = 55535
 
-// CLUSTER subcommand ...: a cluster of one.
+// CLUSTER subcommand ...
 func cmdCluster(s *session, args [][]byte) {
 	sub, rest := lower(args[1]), args[2:]
 	switch {
-	case sub == "meet" && len(rest) == 2:
+	case sub == "meet" && (len(rest) == 2 || len(rest) == 3):
 		s.clusterMeet(rest)
 	case sub == "nodes" && len(rest) == 0:
-		s.reply.BulkString(s.srv.identity.Line() + "\n")
+		s.reply.BulkString(s.srv.clusterNodes())
 	case sub == "myid" && len(rest) == 0:
 		s.reply.BulkString(s.srv.node.ID())
 	case sub == "info" && len(rest) == 0:
@@ -30,7 +31,7 @@ func cmdCluster(s *session, args [][]byte) {
 	case sub == "leaving" && len(rest) <= 1:
 		s.clusterLeaving(rest)
 	case sub == "saveconfig" && len(rest) == 0:
-		if err := s.srv.identity.Save(s.srv.port); err != nil {
+		if err := s.srv.cluster.Save(); err != nil {
 			s.failSave(err)
 			return
 		}
@@ -42,53 +43,95 @@ func cmdCluster(s *session, args [][]byte) {
 	}
 }
 
+// clusterNodes writes the nodes that are known, a line each.
+func (s *Server) clusterNodes() string {
+	var b strings.Builder
+	for _, m := range s.cluster.Members() {
+		st := s.node.PeerState(m.ID)
+		b.WriteString(cluster.Format(m, s.wall(st.PingSent), s.wall(st.Pong), st.Suspect && !m.Handshake, st.Linked))
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// wall turns a time of the node's clock, which is the wall's at the start, into
+// what is told others; 0 stays 0.
+func (s *Server) wall(ms int64) int64 { return max(0, ms) }
+
 func (s *session) clusterInfo() {
-	size := 1 + len(s.srv.peers.Nodes())
+	known, size := 0, 0
+	for _, m := range s.srv.cluster.Members() {
+		known++
+		if !m.Handshake {
+			size++
+		}
+	}
+	gossipSent, gossipReceived := s.srv.cluster.Stats()
+	sent, received, _, _ := s.srv.node.LinkStats()
 	s.reply.BulkString(fmt.Sprintf("cluster_state:ok\r\ncluster_known_nodes:%d\r\ncluster_reachable_nodes:%d\r\ncluster_size:%d\r\n"+
-		"cluster_stats_messages_sent:0\r\ncluster_stats_messages_received:0\r\n", size, s.srv.node.Reachable(), size))
+		"cluster_stats_messages_sent:%d\r\ncluster_stats_messages_received:%d\r\n",
+		known, s.srv.node.Reachable(), size, gossipSent+sent, gossipReceived+received))
 }
 
 func (s *session) clusterMeet(rest [][]byte) {
-	port, ok := parseInt(rest[1])
-	if !ok || len(rest[1]) == 0 {
-		s.errorf("ERR Invalid TCP port specified: %s", resp.Echo(rest[1]))
-		return
+	var ports [2]int64
+	for i, arg := range rest[1:] {
+		var ok bool
+		if ports[i], ok = parseInt(arg); !ok || len(arg) == 0 {
+			s.errorf("ERR Invalid TCP port specified: %s", resp.Echo(arg))
+			return
+		}
 	}
-	if _, err := netip.ParseAddr(string(rest[0])); err != nil || port < 1 || port > highestClientPort {
+	host, port, busPort := string(rest[0]), ports[0], ports[0]+cluster.BusOffset
+	if len(rest) == 3 {
+		busPort = ports[1]
+	}
+	if port < 1 || len(rest) == 2 && port > highestClientPort || port > 65535 || busPort < 1 || busPort > 65535 {
 		s.errorf("ERR Invalid node address specified: %s:%s", resp.Echo(rest[0]), resp.Echo(rest[1]))
 		return
 	}
-	s.reply.Error("ERR This version runs alone: it cannot meet other nodes")
+	if err := s.srv.cluster.Meet(host, int(port), int(busPort)); err != nil {
+		s.errorf("ERR Invalid node address specified: %s:%s: %s", resp.Echo(rest[0]), resp.Echo(rest[1]), err)
+		return
+	}
+	s.reply.Status("OK")
 }
 
 func (s *session) clusterForget(id string) {
-	switch {
-	case len(id) != cluster.IDLen:
+	if len(id) != cluster.IDLen {
 		s.reply.Error("ERR Invalid node identifier")
-	case id == s.srv.node.ID():
+		return
+	}
+	switch err := s.srv.cluster.Forget(id); {
+	case errors.Is(err, cluster.ErrSelf):
 		s.reply.Error("ERR I tried hard but I can't forget myself...")
-	default:
+	case errors.Is(err, cluster.ErrUnknown):
 		s.errorf("ERR Unknown node %s", resp.Echo([]byte(id)))
+	case err != nil:
+		s.fail(err)
+	default:
+		s.reply.Status("OK")
 	}
 }
 
-// clusterReset forgets everything: jobs, queues and, with HARD, the node's id.
+// clusterReset forgets everything: peers, jobs, queues and, with HARD, the node's
+// id.
 func (s *session) clusterReset(rest [][]byte) {
 	hard := len(rest) == 1 && is(rest[0], "HARD")
 	if len(rest) == 1 && !hard && !is(rest[0], "SOFT") {
 		s.fail(errSyntax)
 		return
 	}
-	if hard {
-		if err := s.srv.renew(); err != nil {
-			s.failSave(err)
-			return
-		}
+	if err := s.srv.cluster.Reset(hard); err != nil {
+		s.failSave(err)
+		return
 	}
-	if err := s.srv.node.Flush(&s.mark); err != nil {
+	id := s.srv.identity.ID()
+	if err := s.srv.node.Reset(id, &s.mark); err != nil {
 		s.fail(err)
 		return
 	}
+	s.srv.log.Info("the node has forgotten its peers, jobs and queues", "node", id)
 	s.reply.Status("OK")
 }
 
@@ -117,22 +160,11 @@ func (s *session) failSave(err error) { s.errorf("ERR error saving the cluster n
 // setLeaving makes the node take no more work, or take it again. Consumers
 // that wait are told.
 func (s *Server) setLeaving(on bool) error {
-	if err := s.identity.SetLeaving(on); err != nil {
+	if err := s.cluster.SetLeaving(on); err != nil {
 		return err
 	}
 	s.node.SetLeaving(on)
 	s.log.Info("leaving the cluster", "leaving", on)
 	s.wakeAll()
-	return nil
-}
-
-// renew gives the node a new id.
-func (s *Server) renew() error {
-	id, err := s.identity.Renew()
-	if err != nil {
-		return err
-	}
-	s.node.SetID(id)
-	s.log.Info("the node has a new id", "node", id)
 	return nil
 }

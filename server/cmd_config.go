@@ -116,6 +116,7 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 	s.node.SetReclaim(new.AutoAOFRewritePercentage, new.AutoAOFRewriteMinSize)
 	s.node.SetKeepSpent(new.MaxMemoryPolicy == "noeviction")
 	s.node.SetMaxQueues(int64(new.MaxQueues))
+	s.node.SetDefaults(new.DefaultReplicate, new.DefaultSync)
 	if old.MaxMemory != new.MaxMemory {
 		s.node.SetMaxMemory(new.MaxMemory)
 		setCollectorLimit(new.MaxMemory, s.node.Used())

@@ -148,25 +148,39 @@ func (s *session) helloRedis() {
 
 // Priorities of a node in HELLO: what a client should prefer.
 const (
-	priorityGood    = "1"
-	priorityLeaving = "100"
+	priorityGood     = "1"
+	priorityUnlinked = "5"
+	prioritySuspect  = "10"
+	priorityLeaving  = "100" // or dead
 )
 
 // helloDisque lists the nodes. The own address is the one by which this client
 // reached us: it works for the client, whatever the server thinks it is.
 func (s *session) helloDisque() {
-	r := &s.reply
-	r.Array(3)
+	r, members := &s.reply, s.srv.cluster.Members()
+	r.Array(2 + len(members))
 	r.Int(1)
 	r.BulkString(s.srv.node.ID())
-	r.Array(4)
-	r.BulkString(s.srv.node.ID())
-	r.BulkString(s.info.local)
-	r.BulkString(strconv.Itoa(s.srv.port))
-	if s.srv.node.Leaving() {
-		r.BulkString(priorityLeaving)
-	} else {
-		r.BulkString(priorityGood)
+	for _, m := range members {
+		host, priority := m.Host, priorityGood
+		st := s.srv.node.PeerState(m.ID)
+		switch {
+		case m.Failed || m.Leaving:
+			priority = priorityLeaving
+		case m.Self:
+		case st.Suspect:
+			priority = prioritySuspect
+		case !st.Linked:
+			priority = priorityUnlinked
+		}
+		if m.Self {
+			host = s.info.local
+		}
+		r.Array(4)
+		r.BulkString(m.ID)
+		r.BulkString(host)
+		r.BulkString(strconv.Itoa(m.Port))
+		r.BulkString(priority)
 	}
 }
 

@@ -5,19 +5,28 @@ import (
 	"github.com/disqo/disqo/server/resp"
 )
 
-// ADDJOB queue body ms-timeout [REPLICATE n] [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC]
+// ADDJOB queue body ms-timeout [REPLICATE n] [SYNC n] [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC]
 func cmdAddJob(s *session, args [][]byte) {
 	req, err := parseAddJob(args, s.srv.cfg.Get(), s.srv.node.DefaultCopies())
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	id, err := s.srv.node.Add(&req.spec, &s.mark)
+	a := &adding{wake: s.wake, bytes: len(req.spec.Body)}
+	req.spec.Adder = a
+	id, waits, err := s.srv.node.Add(&req.spec, req.async, &s.mark)
 	if err != nil {
 		s.fail(err)
 		return
 	}
 	writeIDStatus(&s.reply, &id)
+	if waits {
+		a.id = id
+		if req.timeout > 0 {
+			a.until = s.srv.node.Now() + req.timeout
+		}
+		s.keepAdding(a)
+	}
 }
 
 // GETJOB [NOHANG] [TIMEOUT ms] [COUNT n] [WITHCOUNTERS] FROM queue [queue ...]
@@ -153,8 +162,8 @@ func (s *session) each(args [][]byte, do func(id *node.ID, m *node.Mark) (bool, 
 // ACKJOB id [id ...]
 func cmdAckJob(s *session, args [][]byte) { s.each(args, s.srv.node.Ack) }
 
-// FASTACK id [id ...]: with no other node there is nobody to tell.
-func cmdFastAck(s *session, args [][]byte) { s.each(args, s.srv.node.Delete) }
+// FASTACK id [id ...]
+func cmdFastAck(s *session, args [][]byte) { s.each(args, s.srv.node.FastAck) }
 
 // DELJOB id [id ...]
 func cmdDelJob(s *session, args [][]byte) { s.each(args, s.srv.node.Delete) }
@@ -192,9 +201,14 @@ func cmdShow(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	if !ok || !s.srv.node.Get(&id, s.show) {
-		s.reply.Null()
+	if ok && s.srv.node.Get(&id, s.show) {
+		return
 	}
+	if expires, kept := s.srv.node.Dummy(&id); ok && kept {
+		s.showDummy(&id, expires)
+		return
+	}
+	s.reply.Null()
 }
 
 // show writes all about a job, in the reference's order.
@@ -224,10 +238,9 @@ func (s *session) show(j *node.Job) {
 		r.Int(f.value)
 	}
 	r.BulkString("nodes-delivered")
-	r.Array(1)
-	r.BulkString(s.srv.node.ID())
+	s.names(j.Holders)
 	r.BulkString("nodes-confirmed")
-	r.Array(0)
+	s.names(j.Confirmed)
 	requeue := j.Requeue(now)
 	r.BulkString("next-requeue-within")
 	awake := j.Expires
@@ -241,6 +254,47 @@ func (s *session) show(j *node.Job) {
 	r.Int(max(0, awake-now))
 	r.BulkString("body")
 	r.Bulk(j.Body)
+}
+
+// names writes the ids of nodes.
+func (s *session) names(set node.Set) {
+	names := s.srv.node.Names(set)
+	s.reply.Array(len(names))
+	for _, name := range names {
+		s.reply.BulkString(name)
+	}
+}
+
+// showDummy writes what there is to say about a job of which only the
+// acknowledgement is known.
+func (s *session) showDummy(id *node.ID, expires int64) {
+	now := s.srv.node.Now()
+	r := &s.reply
+	r.Array(30)
+	r.BulkString("id")
+	writeID(r, id)
+	r.BulkString("queue")
+	r.Null()
+	r.BulkString("state")
+	r.BulkString("acked")
+	for _, name := range [...]string{"repl", "ttl", "ctime", "delay", "retry", "nacks", "additional-deliveries"} {
+		r.BulkString(name)
+		if name == "ttl" {
+			r.Int(max(0, (expires-now+999)/1000))
+		} else {
+			r.Int(0)
+		}
+	}
+	for _, name := range [...]string{"nodes-delivered", "nodes-confirmed"} {
+		r.BulkString(name)
+		r.Array(0)
+	}
+	r.BulkString("next-requeue-within")
+	r.Null()
+	r.BulkString("next-awake-within")
+	r.Int(max(0, expires-now))
+	r.BulkString("body")
+	r.Null()
 }
 
 // LOADJOB is part of the reference's log, not of its protocol.

@@ -56,8 +56,8 @@ func cmdQStat(s *session, args [][]byte) {
 	number("idle", (now-q.Active)/1000)
 	number("blocked", int64(q.Blocked))
 	r.BulkString("import-from")
-	r.Array(0)
-	number("import-rate", 0)
+	s.names(q.From)
+	number("import-rate", int64(q.Rate))
 	number("jobs-in", int64(q.In))
 	number("jobs-out", int64(q.Out))
 	r.BulkString("pause")
@@ -72,7 +72,7 @@ func cmdPause(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	pause, set := node.Pause(0), false
+	pause, set, bcast := node.Pause(0), false, false
 	for _, word := range args[2:] {
 		switch {
 		case is(word, "none"):
@@ -83,14 +83,19 @@ func cmdPause(s *session, args [][]byte) {
 			pause, set = pause|node.PauseOut, true
 		case is(word, "all"):
 			pause, set = node.PauseIn|node.PauseOut, true
-		case is(word, "state"), is(word, "bcast"):
+		case is(word, "bcast"):
+			bcast = true
+		case is(word, "state"):
 		default:
 			s.fail(errSyntax)
 			return
 		}
 	}
+	if bcast && !set {
+		pause, set = s.srv.node.PauseState(name), true
+	}
 	if set {
-		if err := s.srv.node.SetPause(name, pause, &s.mark); err != nil {
+		if err := s.srv.node.SetPause(name, pause, bcast, &s.mark); err != nil {
 			s.fail(err)
 			return
 		}
@@ -217,7 +222,7 @@ func cmdQScan(s *session, args [][]byte) {
 	}
 	s.answerScan(&a, func(cursor uint64, steps int, more func() bool) uint64 {
 		return s.srv.node.ScanQueues(cursor, steps, func(q node.QueueStat) bool {
-			if l := int64(q.Len); minLen >= 0 && l < minLen || maxLen >= 0 && l > maxLen || rate > 0 {
+			if l := int64(q.Len); minLen >= 0 && l < minLen || maxLen >= 0 && l > maxLen || rate > int64(q.Rate) {
 				return true
 			}
 			s.reply.BulkString(q.Name)

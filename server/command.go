@@ -25,6 +25,7 @@ const (
 	immediate               // executed at once within MULTI
 	noMulti                 // refused within MULTI
 	secret                  // not shown by MONITOR and SLOWLOG: it may hold a password
+	overtakes               // executed while ADDJOBs before it wait for their copies
 )
 
 var flagNames = [...]string{"write", "readonly", "denyoom", "admin", "random", "loading", "skip_monitor", "fast"}
@@ -74,8 +75,8 @@ func table() []command {
 		{"command", cmdCommand, 0, readonly | loading, nil},
 		{"latency", cmdLatency, -2, readonly | admin | loading, nil},
 		{"hello", cmdHello, -1, readonly | fast | preAuth | secret | noMulti, nil},
-		{"addjob", cmdAddJob, -4, write | denyOOM | fast, nil},
-		{"ackjob", cmdAckJob, -1, write | fast, nil},
+		{"addjob", cmdAddJob, -4, write | denyOOM | fast | overtakes, nil},
+		{"ackjob", cmdAckJob, -1, write | fast | overtakes, nil},
 		{"deljob", cmdDelJob, -1, write | fast, nil},
 		{"show", cmdShow, 2, readonly | fast, nil},
 		{"loadjob", cmdLoadJob, 2, write, nil},
@@ -86,12 +87,12 @@ func table() []command {
 		{"qscan", cmdQScan, -1, readonly, nil},
 		{"jscan", cmdJScan, -1, readonly, nil},
 		{"enqueue", cmdEnqueue, -1, write | denyOOM | fast, nil},
-		{"nack", cmdNack, -1, write | denyOOM | fast, nil},
+		{"nack", cmdNack, -1, write | denyOOM | fast | overtakes, nil},
 		{"dequeue", cmdDequeue, -1, write | fast, nil},
 		{"working", cmdWorking, 2, write | fast, nil},
 		{"pause", cmdPause, -3, readonly | fast, nil},
 		{"getjob", cmdGetJob, -2, write | fast, nil},
-		{"fastack", cmdFastAck, -1, write | fast, nil},
+		{"fastack", cmdFastAck, -1, write | fast | overtakes, nil},
 
 		{"multi", cmdMulti, 1, readonly | fast | immediate, nil},
 		{"exec", cmdExec, 1, write | immediate, nil},

@@ -94,7 +94,7 @@ func (c *conn) serve() {
 		if !c.flush() {
 			return
 		}
-		if c.s.closing || c.eof && !c.s.halted() {
+		if (c.s.closing || c.eof && !c.s.halted()) && !c.s.adds() {
 			c.part()
 			return
 		}
@@ -145,6 +145,9 @@ func (c *conn) part() {
 // run executes what was received.
 func (c *conn) run() {
 	c.s.beginBatch()
+	if c.s.parked != nil && !c.s.closing && !c.s.hold() {
+		c.s.unpark()
+	}
 	for !c.s.closing && !c.s.hold() {
 		cmd, ok, err := c.dec.Next(c.s.limits())
 		if err != nil {
@@ -156,7 +159,7 @@ func (c *conn) run() {
 		}
 		c.begun = time.Time{}
 		c.s.exec(cmd.Args)
-		if len(c.s.reply.B) >= batchOutput {
+		if c.s.ready() >= batchOutput {
 			if !c.flush() {
 				c.s.closing = true
 			}
@@ -181,8 +184,8 @@ func (c *conn) flush() bool {
 		return false // the node ends; the client must not take it for done
 	}
 	c.takePushed()
-	b := c.s.reply.B
-	err := c.out.send(b, cap(b) > busyBytes)
+	b := c.s.reply.B[:c.s.ready()]
+	err := c.out.send(b, len(b) == len(c.s.reply.B) && cap(b) > busyBytes)
 	c.srv.stats.netOutput.Add(int64(len(b)))
 	c.s.flushed(len(b), busyBytes)
 	if err == nil {
@@ -240,12 +243,12 @@ func (c *conn) await() error {
 			return errGone
 		}
 		if c.srv.stopping.Load() {
-			if c.s.settle() || c.readLast() {
+			if c.s.settle() || !c.s.closing && c.readLast() {
 				return nil
 			}
 			c.s.stop()
 		}
-		if c.s.settle() || c.hasPushed() || c.s.closing {
+		if c.s.settle() || c.hasPushed() || c.s.closing && !c.s.adds() {
 			return nil
 		}
 		at, why := c.deadline()
@@ -253,7 +256,7 @@ func (c *conn) await() error {
 			if why != nil {
 				return why
 			}
-			if !c.s.held {
+			if !c.s.held && !c.s.adds() {
 				c.s.flushed(0, quietBytes)
 				c.dec.Release()
 			}
@@ -291,12 +294,15 @@ func (c *conn) deadline() (at time.Time, why error) {
 	if c.large() {
 		sooner(c.heard, quietAfter, nil)
 	}
+	if t := c.s.deadline(); c.s.adds() && !t.IsZero() && (at.IsZero() || t.Before(at)) {
+		at, why = t, nil
+	}
 	return at, why
 }
 
 // large reports whether the connection holds more than a quiet one should.
 func (c *conn) large() bool {
-	return cap(c.s.reply.B) > quietBytes || c.dec.Buffered() == 0 && c.dec.Size() > quietBytes
+	return !c.s.adds() && (cap(c.s.reply.B) > quietBytes || c.dec.Buffered() == 0 && c.dec.Size() > quietBytes)
 }
 
 // sleep reads, or waits for the bell when nothing more may be read, until
@@ -304,7 +310,7 @@ func (c *conn) large() bool {
 // session may have work.
 func (c *conn) sleep(at time.Time) (got bool, err error) {
 	var space []byte
-	if !c.eof && (!c.s.halted() || int64(c.dec.Buffered()) < c.srv.cfg.Get().ClientInputBufferLimit) {
+	if !c.eof && !c.s.closing && (!c.s.halted() || int64(c.dec.Buffered()) < c.srv.cfg.Get().ClientInputBufferLimit) {
 		space = c.dec.Space()
 	}
 	if len(space) == 0 {

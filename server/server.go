@@ -24,7 +24,7 @@ type Server struct {
 	log      *slog.Logger
 	level    *slog.LevelVar // what loglevel sets; nil if the logger is not ours
 	identity *cluster.Identity
-	peers    *cluster.Table
+	cluster  *cluster.Cluster
 	node     *node.Node
 	commands *commands
 	clients  clients
@@ -32,6 +32,8 @@ type Server struct {
 	slowlog  slowlog
 	latency  latency
 	monitors monitors
+
+	membersMu sync.Mutex // held while the node is told of its peers
 
 	build   Build
 	started time.Time
@@ -117,18 +119,21 @@ func (s *Server) fitFiles(cfg *config.Config) {
 
 // open makes the node and the listeners.
 func (s *Server) open(cfg *config.Config) (err error) {
-	s.peers = cluster.NewTable(s.identity.ID())
 	s.node, err = node.New(node.Options{
 		ID: s.identity.ID(), MaxMemory: cfg.MaxMemory, MaxQueues: int64(cfg.MaxQueues),
-		KeepSpent: cfg.MaxMemoryPolicy == "noeviction", OnFail: s.logFailed,
+		KeepSpent: cfg.MaxMemoryPolicy == "noeviction", OnFail: s.logFailed, Bus: s.bus(cfg),
 	})
 	if err != nil {
 		return err
 	}
 	s.node.SetReclaim(cfg.AutoAOFRewritePercentage, cfg.AutoAOFRewriteMinSize)
 	s.loading.Store(cfg.AppendOnly || cfg.AOFEnqueueJobsOnce)
+	s.node.SetDefaults(cfg.DefaultReplicate, cfg.DefaultSync)
 	s.node.SetLeaving(s.identity.Leaving())
 	if err := s.listen(cfg); err != nil {
+		return err
+	}
+	if err := s.openBus(cfg); err != nil {
 		return err
 	}
 	if err := s.identity.Save(s.port); err != nil {
@@ -143,6 +148,9 @@ func (s *Server) open(cfg *config.Config) (err error) {
 func (s *Server) Close() (err error) {
 	for _, l := range s.listeners {
 		_ = l.Close()
+	}
+	if s.cluster != nil {
+		s.cluster.Close()
 	}
 	if s.node != nil {
 		err = s.node.Close()
@@ -182,6 +190,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.loading.Store(false)
 	s.node.Start()
+	if err := s.cluster.Start(); err != nil {
+		_ = s.abort()
+		return fmt.Errorf("the cluster bus: %w", err)
+	}
 	s.log.Info("ready for clients", "node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(),
 		"pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory)
 	select {

@@ -25,11 +25,15 @@ type session struct {
 	lim    resp.Limits
 	limCfg *config.Config // what lim was made from
 
-	wait    *waiter // a blocked GETJOB, nil if none
-	pauseTo int64   // DEBUG SLEEP: halted until then, milliseconds; 0 if not
-	held    bool    // was halted when hold or settle last looked
-	closing bool    // close when the replies are sent
-	left    bool    // was told that the server stops
+	wait        *waiter   // a blocked GETJOB, nil if none
+	adding      []*adding // ADDJOBs that wait for their copies, in order
+	addingBytes int       // of their jobs
+	addingUntil int64     // when the first of them times out, 0 if none does
+	parked      [][]byte  // a command that waits for them, nil if none does
+	pauseTo     int64     // DEBUG SLEEP: halted until then, milliseconds; 0 if not
+	held        bool      // was halted when hold or settle last looked
+	closing     bool      // close when the replies are sent
+	left        bool      // was told that the server stops
 
 	silent   silence
 	tx       *transaction // MULTI was said
@@ -69,7 +73,7 @@ func (s *session) init(srv *Server, info *clientInfo, wake func()) {
 // halted reports whether no further command may be executed now. A server that
 // stops waits for nobody's pause: what was received is executed.
 func (s *session) halted() bool {
-	return s.wait != nil || !s.srv.stopping.Load() && (s.pauseTo != 0 || s.srv.paused())
+	return s.wait != nil || s.adds() && (s.parked != nil || len(s.adding) >= addingMost || s.addingBytes >= addingMostBytes) || !s.srv.stopping.Load() && (s.pauseTo != 0 || s.srv.paused())
 }
 
 // hold is halted, for whoever is about to execute a command: settle will say
@@ -96,8 +100,12 @@ func (s *session) deadline() (at time.Time) {
 		until = s.wait.until
 	case s.pauseTo != 0:
 		until = s.pauseTo
+	case s.adds():
 	default:
 		until = s.srv.pausedUntil.Load()
+	}
+	if s.addingUntil != 0 && (until == 0 || s.addingUntil < until) {
+		until = s.addingUntil
 	}
 	if until == 0 {
 		return at
@@ -108,7 +116,8 @@ func (s *session) deadline() (at time.Time) {
 // settle completes what can be completed, and reports whether the session has
 // something to send or can go on.
 func (s *session) settle() bool {
-	progress := s.wait != nil && s.settleWait()
+	progress := s.settleAdding()
+	progress = s.wait != nil && s.settleWait() || progress
 	if s.pauseTo != 0 && s.srv.node.Now() >= s.pauseTo {
 		s.pauseTo = 0
 	}
@@ -141,6 +150,7 @@ func (s *session) close(sent uint64) {
 			s.endWait()
 		}
 	}
+	s.dropAdding(0)
 	for i := range s.handed {
 		h := &s.handed[i]
 		if h.end > sent && (!h.id.AtMostOnce() || h.start >= sent) {
@@ -150,10 +160,17 @@ func (s *session) close(sent uint64) {
 	s.srv.monitors.remove(s)
 }
 
-// flushed says that the n bytes of reply.B were taken; a buffer larger than
-// keep is given back.
+// flushed says that the first n bytes of reply.B were taken; an empty buffer
+// larger than keep is given back.
 func (s *session) flushed(n, keep int) {
 	s.base += uint64(n)
+	if n < len(s.reply.B) {
+		s.reply.B = s.reply.B[:copy(s.reply.B, s.reply.B[n:])]
+		for _, a := range s.adding {
+			a.at -= n
+		}
+		return
+	}
 	s.reply.B = s.reply.B[:0]
 	if cap(s.reply.B) > keep {
 		s.reply.B = nil
@@ -248,6 +265,9 @@ func (s *session) exec(args [][]byte) {
 		s.reply.Error(fault)
 	case s.tx != nil && cmd.flags&immediate == 0:
 		s.queue(args)
+	case s.adds() && cmd.flags&overtakes == 0:
+		s.park(args)
+		return
 	default:
 		s.run(cmd, args)
 	}
@@ -257,6 +277,7 @@ func (s *session) exec(args [][]byte) {
 // mute takes back what was answered from a position on.
 func (s *session) mute(from int) {
 	s.reply.B = s.reply.B[:from]
+	s.muteAdding(from)
 	for k := len(s.handed); k > 0 && s.handed[k-1].start >= s.base+uint64(from); k-- {
 		s.handed = s.handed[:k-1]
 	}

@@ -16,6 +16,7 @@ import (
 const usage = `Usage: disqo-bench [load] [flags]          load a broker that runs, and print jobs a second
        disqo-bench durable [flags]         start brokers, and measure what a log costs
        disqo-bench torture kill [flags]    kill a broker again and again, and look for lost jobs
+       disqo-bench torture cluster [flags] part, kill and freeze nodes of a cluster, and look for lost jobs
 
 disqo-bench <command> -h lists the flags of a command. The exit code is 0 if all
 is well, 1 if not, and 2 for a wrong command line.
@@ -52,6 +53,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return durable(ctx, args, stdout, stderr)
 	case name == "torture" && len(args) > 0 && args[0] == "kill":
 		return tortureKill(ctx, args[1:], stdout, stderr)
+	case name == "torture" && len(args) > 0 && args[0] == "cluster":
+		return tortureCluster(ctx, args[1:], stdout, stderr)
 	case name == "help":
 		_, err := io.WriteString(stdout, usage)
 		return err

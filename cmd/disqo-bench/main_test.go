@@ -21,6 +21,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"load", "-h"}, flag.ErrHelp, "-depth int"},
 		{[]string{"durable", "-h"}, flag.ErrHelp, "-reference string"},
 		{[]string{"torture", "kill", "-h"}, flag.ErrHelp, "-cycles int"},
+		{[]string{"torture", "cluster", "-h"}, flag.ErrHelp, "-fault-time duration"},
 		{[]string{"torture"}, errUsage, "Usage: disqo-bench"},
 		{[]string{"nonsense"}, errUsage, "Usage: disqo-bench"},
 		{[]string{"-nonsense"}, errUsage, "flag provided but not defined: -nonsense"},
@@ -40,6 +41,8 @@ func TestErrors(t *testing.T) {
 		"Depth is -1":        {"load", "-depth", "-1"},
 		"Runs is -1":         {"durable", "-runs", "-1", "-json"},
 		"Policy is \"soon\"": {"torture", "kill", "--policy", "soon", "--json"},
+		"no fault \"storm\"": {"torture", "cluster", "--faults", "halves,storm", "--json"},
+		"Nodes is 2":         {"torture", "cluster", "--probe", "--nodes", "2"},
 		"no such file":       {"torture", "kill", "--server", "/no/such/file", "--dir", t.TempDir()},
 	} {
 		var out bytes.Buffer

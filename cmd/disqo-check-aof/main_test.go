@@ -55,7 +55,8 @@ func (r *rig) add(queue, body string) store.ID {
 	r.ids++
 	id := store.NewID(store.Hash16([]byte(queue)), [2]uint64{r.ids, r.ids}, [4]byte{1}, 3600, false)
 	spec := &store.Spec{ID: id, Queue: []byte(queue), Body: []byte(body), Retry: 60, TTL: 3600, Repl: 1}
-	require.NoError(r.t, r.s.Add(r.now, spec, &r.fx))
+	_, err := r.s.Add(r.now, spec, &r.fx)
+	require.NoError(r.t, err)
 	r.commit()
 	return id
 }

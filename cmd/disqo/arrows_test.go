@@ -67,7 +67,7 @@ var rooms = map[string]room{
 	"aof":         {others: []string{sys}, tests: []string{"aof/memfs"}},
 	"aof/memfs":   {ours: []string{"aof"}},
 	"cluster":     {others: []string{memberlist, sys}},
-	"bench":       {others: []string{redcon, "github.com/HdrHistogram/hdrhistogram-go"}, tests: []string{testServer}},
+	"bench":       {others: []string{redcon, sys, "github.com/HdrHistogram/hdrhistogram-go"}, tests: []string{testServer}},
 }
 
 // pkg is what `go list -json` says of a package.

@@ -14,6 +14,13 @@ func (n *Node) Get(id *store.ID, look func(*store.Job)) (ok bool) {
 	return ok
 }
 
+// Dummy reports whether the acknowledgement of an unknown job is kept, and until
+// when.
+func (n *Node) Dummy(id *store.ID) (expires int64, ok bool) {
+	n.byHash(id.Hash()).read(func(s *store.Shard) { expires, ok = s.Dummy(id) })
+	return expires, ok
+}
+
 // QueueLen returns how many jobs are queued under that name.
 func (n *Node) QueueLen(name []byte) (l int) {
 	n.byQueue(name).read(func(s *store.Shard) { l = s.Len(name) })

@@ -12,6 +12,7 @@ type (
 	Job       = store.Job
 	Spec      = store.Spec
 	ID        = store.ID
+	Set       = store.Set
 	State     = store.State
 	Pause     = store.Pause
 	QueueStat = store.QueueStat
