@@ -35,9 +35,13 @@ var (
 const (
 	byteLink     = 'D'
 	byteTLS      = 0x16
+	byteTo       = 'G' // gossip for one node only: its id follows, then what memberlist sent
 	byteGossip   = 13  // the highest of memberlist's message types
 	byteLabelled = 244 // memberlist's header of a label
 )
+
+// addressed is how long the head of a packet or connection to one node is.
+const addressed = 1 + IDLen/2
 
 // gossips reports whether memberlist's messages begin with the byte.
 func gossips(first byte) bool { return first <= byteGossip || first == byteLabelled }
@@ -148,30 +152,43 @@ func (b *bus) leave(nc net.Conn, host netip.Addr) {
 
 // decide reads the first byte and hands the connection to whom it belongs.
 func (b *bus) decide(nc net.Conn, host netip.Addr) {
-	var first [1]byte
-	err := nc.SetReadDeadline(time.Now().Add(decideTime))
-	if err == nil {
-		_, err = io.ReadFull(nc, first[:])
-	}
-	if err == nil {
-		err = nc.SetReadDeadline(time.Time{})
-	}
+	first, to, err := opening(nc)
 	b.leave(nc, host)
 	switch user := b.user.Load(); {
 	case err != nil || b.ctx.Err() != nil || b.may(host) != nil:
 		_ = nc.Close()
-	case (first[0] == byteLink || first[0] == byteTLS) && b.link != nil:
+	case to == nil && (first[0] == byteLink || first[0] == byteTLS) && b.link != nil:
 		b.local(addrOf(nc.LocalAddr()))
-		b.link(&replay{Conn: nc, first: first[:]})
-	case gossips(first[0]) && user != nil:
+		b.link(&replay{Conn: nc, first: first})
+	case user != nil && (to != nil && user.is(to) && !b.deaf.Load() || to == nil && gossips(first[0])):
 		b.received.Add(1)
 		b.local(addrOf(nc.LocalAddr()))
-		if s, err := b.stream(nc, first[:]); err == nil {
+		if s, err := b.stream(nc, first); err == nil {
 			user.take(s)
 		}
 	default:
 		_ = nc.Close()
 	}
+}
+
+// opening reads the first byte of a connection, which is still to be read by
+// who gets it, or the id to which the connection is addressed.
+func opening(nc net.Conn) (first, to []byte, err error) {
+	if err := nc.SetReadDeadline(time.Now().Add(decideTime)); err != nil {
+		return nil, nil, err
+	}
+	first = make([]byte, 1)
+	if _, err := io.ReadFull(nc, first); err != nil {
+		return nil, nil, err
+	}
+	if first[0] == byteTo {
+		to = make([]byte, IDLen/2)
+		if _, err := io.ReadFull(nc, to); err != nil {
+			return nil, nil, err
+		}
+		first = nil
+	}
+	return first, to, nc.SetReadDeadline(time.Time{})
 }
 
 // receive hands packets to whoever takes the gossip.
@@ -190,11 +207,11 @@ func (b *bus) receive(udp *net.UDPConn) {
 			continue
 		}
 		user := b.user.Load()
-		if n == 0 || !gossips(buf[0]) || user == nil || b.deaf.Load() || b.may(from.Addr().Unmap()) != nil {
+		if n <= addressed || buf[0] != byteTo || user == nil || !user.is(buf[1:addressed]) || b.deaf.Load() || b.may(from.Addr().Unmap()) != nil {
 			continue
 		}
 		b.received.Add(1)
-		user.receive(&memberlist.Packet{Buf: append([]byte(nil), buf[:n]...), From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()})
+		user.receive(&memberlist.Packet{Buf: append([]byte(nil), buf[addressed:n]...), From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()})
 	}
 }
 

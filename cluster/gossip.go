@@ -67,7 +67,7 @@ func (c *Cluster) newGossip() (*gossip, error) {
 	c.mu.Lock()
 	g := &gossip{c: c, id: c.id, timeout: c.o.NodeTimeout(), announced: c.meta()}
 	c.mu.Unlock()
-	g.transport = newTransport(c.bus, c.addressOf)
+	g.transport = newTransport(c.bus, g.id, c.addressOf)
 	conf := memberlist.DefaultLANConfig()
 	tune(conf, g.timeout)
 	here := place(g.id)

@@ -35,7 +35,7 @@ func (c *Cluster) met(m message) {
 	for _, h := range c.handshakes {
 		if h.nonce == m.nonce && !slices.Contains(h.met, m.id) && len(h.met) < addressesMax {
 			h.met = append(h.met, m.id)
-			c.peers.meet(m.id)
+			c.peers.meet(m.id, m.meta.epoch)
 		}
 	}
 }
@@ -44,7 +44,7 @@ func (c *Cluster) met(m message) {
 func (c *Cluster) answer(m message) {
 	c.mu.Lock()
 	self := m.id == c.id
-	c.peers.meet(m.id)
+	c.peers.meet(m.id, m.meta.epoch)
 	c.mu.Unlock()
 	if self {
 		c.met(m)

@@ -55,6 +55,7 @@ var expected = []string{
 var explained = []struct{ part, line string }{
 	{"unacceptable label", "cluster: a node with another cluster-name tried to talk to this one"},
 	{"ecrypt", "cluster: a node with another cluster-secret tried to talk to this one"},
+	{"encryption is not configured", "cluster: a node with a cluster-secret tried to talk to this one, which has none"},
 	{"is not encrypted", "cluster: a node without the cluster-secret tried to talk to this one"},
 }
 

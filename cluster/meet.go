@@ -194,7 +194,7 @@ func reason(err error) string {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	text = strings.TrimPrefix(text, "1 error occurred: * ")
 	switch {
-	case strings.Contains(text, "ecrypt"), strings.Contains(text, "not encrypted"):
+	case strings.Contains(text, "crypt"):
 		return "the other node has another cluster-secret, or none"
 	case strings.HasSuffix(text, "EOF"), strings.HasSuffix(text, "reset by peer"):
 		return "the other node closed the connection; has it another cluster-name? (" + text[:min(len(text), reasonBytes)] + ")"

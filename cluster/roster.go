@@ -133,9 +133,10 @@ func (r roster) hide(id string, left bool, epoch int64, now time.Time) {
 	p.hidden, p.left, p.hiddenAt, p.hideEpoch = true, left, now, max(epoch, p.meta.epoch)
 }
 
-// meet shows a node again.
-func (r roster) meet(id string) {
-	if p := r[id]; p != nil {
+// meet shows a node again, unless it is the life that has left: what that said
+// before may come late.
+func (r roster) meet(id string, epoch int64) {
+	if p := r[id]; p != nil && (!p.left || epoch > p.hideEpoch) {
 		p.hidden = false
 	}
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -15,8 +16,12 @@ import (
 // node that comes back with another address, so it never sees addresses: each
 // node has a made-up one that never changes, and where it is stands in its
 // meta. The transport looks that up by the node's name, which is its id.
+//
+// All packets, and connections to a node whose id is known, begin with that id:
+// another node that has the address by now shall not take them for its own.
 type transport struct {
 	bus     *bus
+	id      []byte
 	address func(id string) netip.AddrPort // not valid if unknown
 
 	packets chan *memberlist.Packet
@@ -27,8 +32,8 @@ type transport struct {
 
 var _ memberlist.NodeAwareTransport = (*transport)(nil)
 
-func newTransport(b *bus, address func(id string) netip.AddrPort) *transport {
-	return &transport{bus: b, address: address,
+func newTransport(b *bus, id string, address func(id string) netip.AddrPort) *transport {
+	return &transport{bus: b, id: rawID(id), address: address,
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), done: make(chan struct{})}
 }
 
@@ -41,6 +46,14 @@ func place(id string) netip.AddrPort {
 	ip := [16]byte{0xfd}
 	copy(ip[1:], rawID(id))
 	return netip.AddrPortFrom(netip.AddrFrom16(ip), placePort)
+}
+
+// is reports whether an id is this node's.
+func (t *transport) is(id []byte) bool { return bytes.Equal(id, t.id) }
+
+// head begins what is meant for one node.
+func head(id string) []byte {
+	return append(append(make([]byte, 0, addressed), byteTo), rawID(id)...)
 }
 
 // take hands memberlist a connection, which it closes.
@@ -85,7 +98,7 @@ func (t *transport) resolve(a memberlist.Address, network, op string) (netip.Add
 func (t *transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	to, err := t.resolve(a, "udp", "write")
 	if err == nil {
-		err = t.bus.send(b, to)
+		err = t.bus.send(append(head(a.Name), b...), to)
 	}
 	return time.Now(), err
 }
@@ -109,6 +122,12 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 	default:
 	}
 	t.bus.sent.Add(1)
+	if a.Name != "" {
+		if _, err := nc.Write(head(a.Name)); err != nil {
+			_ = nc.Close()
+			return nil, err
+		}
+	}
 	s, err := t.bus.stream(nc, nil)
 	if err != nil {
 		return nil, err

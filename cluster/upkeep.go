@@ -165,11 +165,7 @@ func (c *Cluster) saver() {
 		select {
 		case <-c.dirty:
 		case <-c.ctx.Done():
-			select {
-			case <-c.dirty:
-				c.trySave()
-			default:
-			}
+			c.trySave()
 			return
 		}
 		c.trySave()

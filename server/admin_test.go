@@ -26,7 +26,7 @@ func TestClusterLeavingIsKeptOverARestart(t *testing.T) {
 	c := srv.Dial(t)
 	node := decode(t, c.Do("CLUSTER", "MYID")).(string)
 	require.Equal(t, ok, c.Do("CLUSTER", "LEAVING", "YES"))
-	require.Regexp(t, `^`+node+` :\d+ myself,leaving 0 0 connected\n$`, decode(t, c.Do("CLUSTER", "NODES")))
+	require.Regexp(t, `^`+node+` 127\.0\.0\.1:\d+@\d+ myself,leaving 0 0 connected\n$`, decode(t, c.Do("CLUSTER", "NODES")))
 	srv.Stop(t)
 
 	srv = servertest.Start(t, "--dir", dir)

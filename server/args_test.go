@@ -26,12 +26,12 @@ func TestParseAddJob(t *testing.T) {
 	t.Parallel()
 	cfg := config.Default()
 	for line, want := range map[string]addJob{
-		"addjob q b 0":                              {spec: node.Spec{Repl: 1, TTL: 86400, Retry: 300}},
-		"addjob q b 5 async":                        {spec: node.Spec{Repl: 1, TTL: 86400, Retry: 300}, timeout: 5, async: true},
-		`addjob q b "" ttl 1`:                       {spec: node.Spec{Repl: 1, TTL: 1, Retry: 1}},
-		"addjob q b 0 TTL 20 MAXLEN 7":              {spec: node.Spec{Repl: 1, TTL: 20, Retry: 2, MaxLen: 7}},
-		"addjob q b 0 ttl 2999":                     {spec: node.Spec{Repl: 1, TTL: 2999, Retry: 299}},
-		"addjob q b 0 ttl 1 ttl 4294967295 retry 0": {spec: node.Spec{Repl: 1, TTL: math.MaxUint32}},
+		"addjob q b 0":                              {spec: node.Spec{TTL: 86400, Retry: 300}},
+		"addjob q b 5 async":                        {spec: node.Spec{TTL: 86400, Retry: 300}, timeout: 5, async: true},
+		`addjob q b "" ttl 1`:                       {spec: node.Spec{TTL: 1, Retry: 1}},
+		"addjob q b 0 TTL 20 MAXLEN 7":              {spec: node.Spec{TTL: 20, Retry: 2, MaxLen: 7}},
+		"addjob q b 0 ttl 2999":                     {spec: node.Spec{TTL: 2999, Retry: 299}},
+		"addjob q b 0 ttl 1 ttl 4294967295 retry 0": {spec: node.Spec{TTL: math.MaxUint32}},
 		"addjob q b 0 Delay +5 replicate 3 retry 7": {spec: node.Spec{Repl: 3, TTL: 86400, Retry: 7, Delay: 5}},
 	} {
 		want.spec.Queue, want.spec.Body = []byte("q"), []byte("b")

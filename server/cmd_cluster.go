@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/disqo/disqo/cluster"
@@ -86,7 +87,7 @@ func (s *session) clusterMeet(rest [][]byte) {
 	if len(rest) == 3 {
 		busPort = ports[1]
 	}
-	if port < 1 || len(rest) == 2 && port > highestClientPort || port > 65535 || busPort < 1 || busPort > 65535 {
+	if !meetable(host) || port < 1 || len(rest) == 2 && port > highestClientPort || port > 65535 || busPort < 1 || busPort > 65535 {
 		s.errorf("ERR Invalid node address specified: %s:%s", resp.Echo(rest[0]), resp.Echo(rest[1]))
 		return
 	}
@@ -95,6 +96,13 @@ func (s *session) clusterMeet(rest [][]byte) {
 		return
 	}
 	s.reply.Status("OK")
+}
+
+// meetable reports whether host can be an address or a name: one of digits and
+// dots alone that is no address is a slip.
+func meetable(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.Trim(host, "0123456789.") != "" && !strings.Contains(host, ":")
 }
 
 func (s *session) clusterForget(id string) {

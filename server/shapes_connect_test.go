@@ -321,7 +321,7 @@ func TestConnect9RedisClusterIsOff(t *testing.T) {
 		require.Equal(t, off, c.Do("READONLY"))
 		line := decode(t, c.Do("CLUSTER", "NODES")).(string)
 		require.Len(t, strings.Fields(line), 6)
-		require.Regexp(t, `^[0-9a-f]{40} :\d+ myself 0 0 connected\n$`, line)
+		require.Regexp(t, `^[0-9a-f]{40} 127\.0\.0\.1:\d+@\d+ myself 0 0 connected\n$`, line)
 		require.Regexp(t, `^cluster_state:ok\r\ncluster_known_nodes:1\r\n`, decode(t, c.Do("CLUSTER", "INFO")))
 	})
 }

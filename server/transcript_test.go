@@ -42,6 +42,16 @@ var intended = []servertest.Difference{
 		Reason: `clients.md 2.7, 2.9, 2.12: MULTI EXEC DISCARD ECHO SELECT READONLY RESET QUIT are commands too`,
 	},
 	{
+		Section: 6, Request: `*4\r\n$7\r\nCLUSTER\r\n$4\r\nMEET\r\n$9\r\nlocalhost\r\n$4\r\n7711\r\n`,
+		Reply:  `+OK\r\n`,
+		Reason: `design.md, cluster: "MEET takes host names"`,
+	},
+	{
+		Section: 6, Request: `*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n`,
+		Reply:  `$<LEN>\r\n<NODE0> 127.0.0.1:<PORT0>@<INT> myself 0 0 connected\n\r\n`,
+		Reason: `design.md, cluster: a node that is bound to one address knows it, and says where its bus is if that is not 10000 above`,
+	},
+	{
 		Section: 6, Request: `*2\r\n$6\r\nCLIENT\r\n$5\r\nBOGUS\r\n`,
 		Reply:  `-ERR unknown subcommand 'BOGUS'. Try CLIENT HELP.\r\n`,
 		Reason: `clients.md 2.6: "any unknown CLIENT subcommand -> a plain -ERR unknown subcommand '..'. Try CLIENT HELP."`,

@@ -72,7 +72,7 @@ func sample(t *testing.T) *rig {
 	r.commit()
 	require.True(t, r.s.Ack(r.now, &id, &r.fx))
 	r.commit()
-	require.NoError(t, r.s.SetPause(r.now, []byte("news"), store.PauseIn, &r.fx))
+	require.NoError(t, r.s.SetPause(r.now, []byte("news"), store.PauseIn, false, &r.fx))
 	r.commit()
 	h := store.Hash16([]byte("gone"))
 	r.s.Flush(r.now, h, h, &r.fx)

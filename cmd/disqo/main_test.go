@@ -251,5 +251,6 @@ func TestJSONLog(t *testing.T) {
 		require.NotEmpty(t, entry.Time)
 		messages = append(messages, entry.Msg)
 	}
-	require.Equal(t, []string{"ready for clients", "stopping", "stopped"}, messages)
+	require.Contains(t, messages[0], "no cluster-secret is set")
+	require.Equal(t, []string{"ready for clients", "stopping", "stopped"}, messages[1:])
 }

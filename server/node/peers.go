@@ -42,6 +42,7 @@ type peers struct {
 
 	mu      sync.Mutex
 	list    map[store.NodeID]*member
+	looked  int64    // when lookAtPeers last did
 	forget  []uint16 // numbers of nodes that are to be taken out of all sets of holders
 	members atomic.Pointer[map[store.NodeID]uint16]
 
@@ -160,6 +161,12 @@ func (n *Node) lookAtPeers() {
 	v := &store.View{Leaving: n.Leaving()}
 	changed := false
 	p.mu.Lock()
+	if now-p.looked > timeout/2 {
+		for _, m := range p.list { // this process was asleep: nobody is to blame for the silence
+			m.since = now
+		}
+	}
+	p.looked = now
 	for id, m := range p.list {
 		st := p.links.State(id)
 		suspect := now-max(st.Pong, m.since) > timeout

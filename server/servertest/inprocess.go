@@ -2,8 +2,10 @@ package servertest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -23,11 +25,14 @@ type Server struct {
 	done chan error
 }
 
+// clusterName keeps test servers away from whatever else runs on this machine.
+var clusterName = fmt.Sprint("test-", os.Getpid())
+
 // Start runs a broker on a free port of 127.0.0.1 until the test ends. The
 // directives are written as on the command line: "--maxmemory", "1mb".
 func Start(t testing.TB, directives ...string) *Server {
 	t.Helper()
-	args := append([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", t.TempDir()}, directives...)
+	args := append([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", t.TempDir(), "--cluster-name", clusterName}, directives...)
 	set, err := config.Load(args)
 	require.NoError(t, err)
 	broker, err := server.New(server.Options{
