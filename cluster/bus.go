@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -17,7 +16,7 @@ import (
 const (
 	undecidedMax     = 512             // connections that have not sent their first byte
 	undecidedHostMax = 64              // of them from one address
-	decideTime       = 5 * time.Second // they have that long
+	decideTime       = 5 * time.Second // they have that long, unless told otherwise
 	streamsMax       = 256             // gossip connections open at once, both ways
 	streamBytesMax   = 4 << 20         // that one may bring: 160 bytes or so for each node
 	acceptBackOffMin = 5 * time.Millisecond
@@ -57,10 +56,11 @@ type bus struct {
 	local func(ip netip.Addr)    // this node was reached at, or reached others from, ip
 	may   func(netip.Addr) error // whether the node may talk to ip
 
-	ctx    context.Context // ends with the bus
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	user   atomic.Pointer[transport] // who takes the gossip; nil = nobody
+	ctx        context.Context // ends with the bus
+	cancel     context.CancelFunc
+	wg         sync.WaitGroup
+	decideTime time.Duration             // for the first bytes of a connection
+	user       atomic.Pointer[transport] // who takes the gossip; nil = nobody
 
 	deaf atomic.Bool // packets are dropped: RESET
 
@@ -152,7 +152,7 @@ func (b *bus) leave(nc net.Conn, host netip.Addr) {
 
 // decide reads the first byte and hands the connection to whom it belongs.
 func (b *bus) decide(nc net.Conn, host netip.Addr) {
-	first, to, err := opening(nc)
+	first, to, err := b.opening(nc)
 	b.leave(nc, host)
 	switch user := b.user.Load(); {
 	case err != nil || b.ctx.Err() != nil || b.may(host) != nil:
@@ -169,26 +169,6 @@ func (b *bus) decide(nc net.Conn, host netip.Addr) {
 	default:
 		_ = nc.Close()
 	}
-}
-
-// opening reads the first byte of a connection, which is still to be read by
-// who gets it, or the id to which the connection is addressed.
-func opening(nc net.Conn) (first, to []byte, err error) {
-	if err := nc.SetReadDeadline(time.Now().Add(decideTime)); err != nil {
-		return nil, nil, err
-	}
-	first = make([]byte, 1)
-	if _, err := io.ReadFull(nc, first); err != nil {
-		return nil, nil, err
-	}
-	if first[0] == byteTo {
-		to = make([]byte, IDLen/2)
-		if _, err := io.ReadFull(nc, to); err != nil {
-			return nil, nil, err
-		}
-		first = nil
-	}
-	return first, to, nc.SetReadDeadline(time.Time{})
 }
 
 // receive hands packets to whoever takes the gossip.

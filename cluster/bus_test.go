@@ -46,7 +46,7 @@ func TestGarbageOnTheBus(t *testing.T) {
 			require.NoError(t, link.Close())
 		}
 		_ = nc.(*net.TCPConn).CloseWrite() // may be closed already
-		_, _ = io.Copy(io.Discard, nc) // ends, by whatever means
+		_, _ = io.Copy(io.Discard, nc)     // ends, by whatever means
 	}
 	udp, err := net.Dial("udp", netip.AddrPortFrom(loopback(1), uint16(a.BusPort())).String())
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestUndecidedAreBounded(t *testing.T) {
 	start := time.Now()
 	_, err = first.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
-	require.Less(t, time.Since(start), decideTime+5*time.Second)
+	require.Less(t, time.Since(start), decideTime)
 	eventually(t, "all out", func() bool {
 		a.bus.mu.Lock()
 		defer a.bus.mu.Unlock()

@@ -68,7 +68,7 @@ func New(o Options) (*Cluster, error) {
 		c.cancel()
 		return nil, err
 	}
-	c.bus = &bus{doors: doors, port: port, log: c.log, link: o.OnLink, local: c.local, may: c.may, ctx: c.ctx, cancel: c.cancel}
+	c.bus = &bus{doors: doors, port: port, log: c.log, link: o.OnLink, local: c.local, may: c.may, decideTime: decideTime, ctx: c.ctx, cancel: c.cancel}
 	c.fixAddress()
 	now := c.now()
 	for _, m := range o.Identity.Peers() {

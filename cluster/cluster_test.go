@@ -52,7 +52,7 @@ func TestKillAndRestart(t *testing.T) {
 	took := time.Since(start)
 	require.Greater(t, took, testTimeout*8/10)
 	require.Less(t, took, testTimeout*4)
-	require.Positive(t, rest[0].log.count("node failed"))
+	eventually(t, "logged", func() bool { return rest[0].log.count("node failed") > 0 })
 
 	hold := newNode(t, func(o *Options) { o.BusPort = port }).start() // so that it has to be another
 	start = time.Now()

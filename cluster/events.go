@@ -41,6 +41,13 @@ func (g *gossip) NotifyMsg(b []byte) {
 	if g.retired.Load() {
 		return
 	}
+	if m.kind == msgBye { // before gossip says the same, which looks like a death
+		g.c.mu.Lock()
+		defer g.c.mu.Unlock()
+		g.c.peers.hide(m.id, true, m.meta.epoch, g.c.now())
+		g.c.wake()
+		return
+	}
 	select {
 	case g.c.inbox <- m:
 	default:

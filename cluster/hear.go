@@ -21,10 +21,6 @@ func (c *Cluster) hear(m message) {
 		c.answer(m)
 	case msgMet:
 		c.met(m)
-	case msgBye:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.peers.hide(m.id, true, m.meta.epoch, c.now())
 	}
 }
 

@@ -137,7 +137,7 @@ func TestResetAllAndMeet(t *testing.T) {
 	}
 	mesh(t, nodes)
 	for _, n := range nodes {
-		require.Zero(t, n.log.count("node failed"))
+		require.Zero(t, n.log.count("node failed"), "%s", &n.log.text)
 	}
 }
 

@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // replay is a connection whose first byte was read already.
@@ -19,6 +21,26 @@ func (r *replay) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return r.Conn.Read(p)
+}
+
+// opening reads the first byte of a connection, which is still to be read by
+// who gets it, or the id to which the connection is addressed.
+func (b *bus) opening(nc net.Conn) (first, to []byte, err error) {
+	if err := nc.SetReadDeadline(time.Now().Add(b.decideTime)); err != nil {
+		return nil, nil, err
+	}
+	first = make([]byte, 1)
+	if _, err := io.ReadFull(nc, first); err != nil {
+		return nil, nil, err
+	}
+	if first[0] == byteTo {
+		to = make([]byte, IDLen/2)
+		if _, err := io.ReadFull(nc, to); err != nil {
+			return nil, nil, err
+		}
+		first = nil
+	}
+	return first, to, nc.SetReadDeadline(time.Time{})
 }
 
 var errStreamLong = errors.New("gossip connection brought too much")

@@ -88,6 +88,7 @@ func (n *testNode) start() *testNode {
 	n.options.Identity = n.ident
 	n.Cluster, err = New(n.options)
 	require.NoError(n.t, err)
+	n.bus.decideTime = time.Second
 	n.bus.may = func(ip netip.Addr) error {
 		if b := n.blocked.Load(); b != nil && slices.Contains(*b, ip) {
 			return &net.OpError{Op: "write", Net: "udp", Err: errNoAnswer}

@@ -196,6 +196,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.log.Info("ready for clients", "node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(),
 		"pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory)
+	if cfg := s.cfg.Get(); !cfg.ProtectedMode && cfg.RequirePass == "" {
+		s.log.Info("protected-mode is off and no password is set: whoever reaches the port is served")
+	}
 	select {
 	case <-ctx.Done():
 	case <-s.quit:

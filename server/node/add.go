@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/disqo/disqo/aof"
 	"github.com/disqo/disqo/replication"
@@ -58,5 +59,7 @@ func (n *Node) fillCopies(spec *store.Spec) {
 func (n *Node) GiveUp(id *store.ID, m *Mark) (confirmed int, silent []string, ok bool) {
 	var set store.Set
 	err := n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { confirmed, set, ok = s.GiveUp(now, id, fx) })
-	return confirmed, n.Names(set), ok && err == nil
+	silent = n.Names(set)
+	slices.Sort(silent)
+	return confirmed, silent, ok && err == nil
 }

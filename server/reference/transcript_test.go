@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +15,18 @@ import (
 // intended are the only replies of three nodes that may differ from the
 // reference's.
 var intended = []servertest.Difference{
+	{
+		Section: 7,
+		Request: `*6\r\n$6\r\nADDJOB\r\n$3\r\nblk\r\n$1\r\nx\r\n$3\r\n300\r\n$9\r\nREPLICATE\r\n$1\r\n2\r\n`,
+		Reply:   `-NOREPL Timeout reached before replicating to the requested number of nodes: copies on 1, no answer from <NODE2> <NODE3>\r\n`,
+		Reason:  `design.md: "the -NOREPL text says how many copies exist and which nodes did not answer" (features.md)`,
+	},
+	{
+		Section: 7,
+		Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\ndn\r\n$1\r\nx\r\n$3\r\n400\r\n$9\r\nREPLICATE\r\n$1\r\n3\r\n`,
+		Reply:   `-NOREPL Timeout reached before replicating to the requested number of nodes: copies on 2, no answer from <NODE3>\r\n`,
+		Reason:  `design.md: "the -NOREPL text says how many copies exist and which nodes did not answer" (features.md)`,
+	},
 	{
 		Section: 7,
 		Request: `*4\r\n$6\r\nADDJOB\r\n$2\r\ndn\r\n$1\r\nx\r\n$3\r\n400\r\n`, Reply: `+<JOB40~05a1>\r\n`,
@@ -43,9 +56,13 @@ func TestTranscript(t *testing.T) {
 		u.ids[i] = u.do(i, "CLUSTER", "MYID").(string)
 		names[strconv.Itoa(i+1)] = servertest.NodeName{ID: u.ids[i], Port: strconv.Itoa(n.port)}
 	}
+	differences := slices.Clone(intended)
+	if u.ids[2] < u.ids[1] { // ids are told in their order
+		differences[0].Reply = strings.Replace(differences[0].Reply, "<NODE2> <NODE3>", "<NODE3> <NODE2>", 1)
+	}
 	r := servertest.Replay{
 		Nodes:    names,
-		Intended: intended,
+		Intended: differences,
 		Repeat:   true,
 		Dial:     func(conn string) *servertest.Client { return u.dial(int(conn[1] - '1')) }, // k1 to k3
 		Before:   u.event,

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/servertest"
+)
+
+func TestHealthcheck(t *testing.T) {
+	t.Parallel()
+	for name, directives := range map[string][]string{
+		"open":            nil,
+		"with a password": {"--requirepass", "s3cret"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := servertest.Exec(t, directives...)
+			_, port, err := net.SplitHostPort(p.Addr)
+			require.NoError(t, err)
+			code, out, complaint := call("--healthcheck", "--port", port)
+			require.Equal(t, 0, code, complaint)
+			require.Empty(t, out+complaint)
+
+			conf := filepath.Join(t.TempDir(), "disqo.conf")
+			require.NoError(t, os.WriteFile(conf, []byte("bind 0.0.0.0\nport "+port+"\n"), 0o600))
+			code, _, complaint = call("--healthcheck", conf)
+			require.Equal(t, 0, code, complaint)
+
+			p.Kill(t)
+			code, _, complaint = call("--healthcheck", "--port", port)
+			require.Equal(t, 1, code)
+			require.Regexp(t, `^disqo: not healthy: .*127\.0\.0\.1:`+port+`: .*refused\n$`, complaint)
+		})
+	}
+}
+
+func TestHealthcheckOfSomethingElse(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ answer, want string }{
+		"loading":  {"-LOADING Disqo is loading the dataset in memory\r\n", `was answered "-LOADING Disqo is loading`},
+		"no RESP":  {"HTTP/1.1 400 Bad Request\r\n\r\n", `was answered "HTTP/1\.1 400 Bad Request"`},
+		"closed":   {"", `EOF`},
+		"no end":   {strings.Repeat("x", 4096), `EOF`},
+		"half one": {"+PON", `EOF`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = l.Close() })
+			go func() {
+				nc, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = nc.Read(make([]byte, 16))
+				_, _ = nc.Write([]byte(test.answer))
+				_ = nc.Close()
+			}()
+			_, port, err := net.SplitHostPort(l.Addr().String())
+			require.NoError(t, err)
+			code, _, complaint := call("--healthcheck", "--port", port)
+			require.Equal(t, 1, code)
+			require.Regexp(t, `^disqo: not healthy: PING of 127\.0\.0\.1:`+port+`.*`+test.want+`.*\n$`, complaint)
+		})
+	}
+}
+
+// A broker that is stuck takes connections, by the kernel, and says nothing.
+func TestHealthcheckEnds(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	code, _, complaint := call("--healthcheck", "--port", port)
+	require.Equal(t, 1, code)
+	require.Contains(t, complaint, "timeout")
+}
+
+func TestOwnAddress(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"default":        {nil, "127.0.0.1:7711"},
+		"port":           {[]string{"--port", "8000"}, "127.0.0.1:8000"},
+		"address":        {[]string{"--bind", "10.1.2.3"}, "10.1.2.3:7711"},
+		"name":           {[]string{"--bind", "localhost"}, "localhost:7711"},
+		"several":        {[]string{"--bind", "10.1.2.3", "127.0.0.1"}, "10.1.2.3:7711"},
+		"all":            {[]string{"--bind", "0.0.0.0"}, "127.0.0.1:7711"},
+		"all, IPv6":      {[]string{"--bind", "::"}, "[::1]:7711"},
+		"any free port":  {[]string{"--port", "0"}, ""},
+		"nonsense is no": {[]string{"--port", "eleven"}, ""},
+	} {
+		set, err := config.Load(test.args)
+		if test.want == "" {
+			code, _, complaint := call(append([]string{"--healthcheck"}, test.args...)...)
+			require.Equal(t, 1, code, name)
+			require.Contains(t, complaint, "port", name)
+			continue
+		}
+		require.NoError(t, err, name)
+		got, err := ownAddress(set.Get())
+		require.NoError(t, err, name)
+		require.Equal(t, test.want, got, name)
+	}
+}
