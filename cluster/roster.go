@@ -16,13 +16,17 @@ const membersMax = 4096
 // hidden until a MEET.
 const forgetTime = 60 * time.Second
 
+// byeGrace is how long a dead node is not yet shown as failed.
+const byeGrace = 100 * time.Millisecond
+
 // peer is another node, alive or not, shown or not.
 type peer struct {
 	meta  meta       // as gossip told it last; epoch 0 if it never did
 	heard netip.Addr // from the hello of a link, newer than meta; invalid = none
 	alive bool       // memberlist says so
 	since time.Time  // when alive changed
-	fail  bool       // dead, not merely not heard of yet
+	dead  bool       // memberlist says so; with neither it has not heard of it yet
+	fail  bool       // shown as failed: dead, or silent too long
 
 	hidden    bool // by FORGET, or by its own RESET
 	left      bool // by its own RESET
@@ -99,13 +103,15 @@ func (p *peer) live(now time.Time) {
 	if !p.alive {
 		p.since = now
 	}
-	p.alive, p.fail, p.tries, p.next = true, false, 0, time.Time{}
+	p.alive, p.dead, p.fail, p.tries, p.next = true, false, false, 0, time.Time{}
 }
 
-// lose takes that gossip declared a node dead, or saw it leave.
+// lose takes that gossip declared a node dead, or saw it leave. Which of the
+// two memberlist does not say: a node that leaves has told so itself, and that
+// may come a little later, see byeGrace.
 func (r roster) lose(id string, now time.Time) {
 	if p := r[id]; p != nil {
-		p.alive, p.fail, p.since = false, true, now
+		p.alive, p.dead, p.since = false, true, now
 	}
 }
 
@@ -151,7 +157,7 @@ func (r roster) age(now time.Time, silence time.Duration) {
 			}
 		case p.hidden && now.Sub(p.hiddenAt) >= forgetTime, p.meta.alone:
 			delete(r, id)
-		case !p.fail && now.Sub(p.since) >= silence:
+		case p.dead && now.Sub(p.since) >= byeGrace, now.Sub(p.since) >= silence:
 			p.fail = true
 		}
 	}

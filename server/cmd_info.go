@@ -23,6 +23,7 @@ var sections = []section{
 	{"queues", "Queues", false, func(s *Server, p func(string, any)) { p("registered_queues", s.node.Queues()) }},
 	{"persistence", "Persistence", false, infoPersistence},
 	{"stats", "Stats", false, infoStats},
+	{"cluster", "Cluster", false, infoCluster},
 	{"cpu", "CPU", false, infoCPU},
 	{"commandstats", "Commandstats", true, infoCommandstats},
 }

@@ -170,17 +170,29 @@ func (s *Server) Addrs() []net.Addr {
 	return addrs
 }
 
+// loadingQuiet is how long clients wait to be let in while the append-only file
+// is loaded. Then they are, and are told -LOADING: a restart that takes no longer
+// is one that they need not know of.
+const loadingQuiet = time.Second
+
 // Run loads the append-only file and serves until ctx ends or a client says
 // SHUTDOWN. Then it stops accepting, lets what was received be executed and
 // answered, tells blocked consumers to go elsewhere, and returns when all
 // connections are closed, by force after shutdown-timeout. It closes the
 // server. Errors are those of loading, and *LogFailure.
 func (s *Server) Run(ctx context.Context) error {
-	for _, l := range s.listeners {
-		s.helpers.Go(func() { s.accept(l) })
+	var open sync.Once
+	serve := func() {
+		for _, l := range s.listeners {
+			s.helpers.Go(func() { s.accept(l) })
+		}
 	}
+	patience := time.AfterFunc(loadingQuiet, func() { open.Do(serve) })
 	s.helpers.Go(s.sampler)
-	if err := s.load(ctx); err != nil {
+	err := s.load(ctx)
+	patience.Stop()
+	open.Do(serve)
+	if err != nil {
 		_ = s.abort()
 		if errors.Is(err, errStopLoading) {
 			s.log.Info(err.Error())

@@ -56,7 +56,11 @@ func (s *Shard) want(now int64, q *queue, lastTaken bool, fx *Effects) {
 	n.givers = slices.DeleteFunc(n.givers, func(g giver) bool { return now-g.at > giverLasts })
 	if n.called == 0 || now-n.called > min(callMost, int64(callFirst)<<min(n.calls, 8)) {
 		n.called, n.calls = now, min(n.calls+1, 8)
-		s.send(now, s.view.Linked, false, &Message{Kind: MsgNeedJobs, Queue: []byte(q.name), Count: 1}, fx)
+		var flags uint8
+		if q.waiters.len > 0 {
+			flags = FlagWaiting
+		}
+		s.send(now, s.view.Linked, false, &Message{Kind: MsgNeedJobs, Flags: flags, Queue: []byte(q.name), Count: 1}, fx)
 	}
 	if len(n.givers) == 0 || !lastTaken && now-n.asked <= min(askMost, int64(askFirst)<<min(n.asks, 8)) {
 		return
@@ -115,7 +119,13 @@ func (n *need) imported(now int64, from uint16) {
 // give hands jobs of a queue to a node whose consumers wait.
 func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 	q := s.lookup(m.Queue)
-	if q == nil || !q.live || q.jobs.Len() == 0 || q.pause&PauseOut != 0 || q.need.rate(now) > 0 || !s.view.Linked.Has(from) {
+	if q == nil || !q.live || q.jobs.Len() == 0 {
+		if m.Flags&FlagWaiting != 0 {
+			s.remember(now, from, m.Queue)
+		}
+		return
+	}
+	if q.pause&PauseOut != 0 || q.need.rate(now) > 0 || !s.view.Linked.Has(from) {
 		return
 	}
 	count := int(min(m.Count, needMost))

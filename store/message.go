@@ -42,8 +42,9 @@ func (k Kind) String() string {
 
 // Flags of a message.
 const (
-	FlagKnown  = 1 << iota // of GOTACK: the sender holds the job
-	FlagForced             // of QUEUED: a client wanted it, a lease ends
+	FlagKnown   = 1 << iota // of GOTACK: the sender holds the job
+	FlagForced              // of QUEUED: a client wanted it, a lease ends
+	FlagWaiting             // of NEEDJOBS: a consumer is blocked
 )
 
 // Message is what nodes say to each other about a job or a queue. Which fields

@@ -105,8 +105,9 @@ type Shard struct {
 	wide      map[uint32]wide
 	adders    map[uint32]Adder // of jobs that wait for their copies
 	dummies   map[ID]*dummy
-	dummyNext int64  // when the first of them is to be looked at, or before
-	waited    *queue // the first of those with waiters
+	dummyNext int64             // when the first of them is to be looked at, or before
+	waited    *queue            // the first of those with waiters
+	hungry    map[string]hunger // nodes that wait for jobs, by queue
 
 	since   uint32 // first segment of the log
 	segment uint32 // where changes are journalled; 0: nowhere
@@ -132,6 +133,7 @@ func (s *Shard) reset(now int64) {
 	s.live, s.loading = tally{}, false
 	s.wide, s.adders, s.dummies = nil, map[uint32]Adder{}, map[ID]*dummy{}
 	s.dummyNext, s.waited = mostTime, nil
+	s.hungry = map[string]hunger{}
 }
 
 // SetView says what is known of the other nodes from now on.

@@ -67,6 +67,9 @@ func (s *Shard) serve(now int64, q *queue, fx *Effects) {
 		t.waiter.Deliver(s.pop(now, q, fx))
 		fx.Wakes = append(fx.Wakes, t.waiter)
 	}
+	if len(s.hungry) > 0 {
+		s.feed(now, q, fx)
+	}
 }
 
 // Block puts w at the end of a queue's FIFO, or delivers a job to it at once

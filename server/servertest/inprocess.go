@@ -17,7 +17,7 @@ import (
 
 // Server is a broker in this process.
 type Server struct {
-	Addr   string // of its TCP socket, on 127.0.0.1
+	Addr   string // of its TCP socket, on 127.0.0.1 unless told otherwise
 	Config *config.Set
 	Broker *server.Server
 
@@ -32,12 +32,20 @@ var clusterName = fmt.Sprint("test-", os.Getpid())
 // directives are written as on the command line: "--maxmemory", "1mb".
 func Start(t testing.TB, directives ...string) *Server {
 	t.Helper()
+	return StartWith(t, func(*server.Options) {}, directives...)
+}
+
+// StartWith is Start for a broker whose options are changed before it is made.
+func StartWith(t testing.TB, change func(*server.Options), directives ...string) *Server {
+	t.Helper()
 	args := append([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", t.TempDir(), "--cluster-name", clusterName}, directives...)
 	set, err := config.Load(args)
 	require.NoError(t, err)
-	broker, err := server.New(server.Options{
+	options := server.Options{
 		Config: set, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Build: server.Build{Version: "0.0.0", Commit: "test"},
-	})
+	}
+	change(&options)
+	broker, err := server.New(options)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{Addr: broker.Addrs()[0].String(), Config: set, Broker: broker, stop: cancel, done: make(chan error, 1)}

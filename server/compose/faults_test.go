@@ -1,0 +1,121 @@
+package compose_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// run is a cluster under load.
+type run struct {
+	t *testing.T
+	p *project
+	f *fleet
+	l *load
+}
+
+// fault lets something happen, waits until it is over, and sees whether there
+// was load meanwhile.
+func (r *run) fault(name string, happen func()) {
+	r.t.Helper()
+	begun := time.Now()
+	before, _ := r.l.check.Counts()
+	happen()
+	after, _ := r.l.check.Counts()
+	r.t.Logf("%s: %.1fs, %d jobs were added meanwhile", name, time.Since(begun).Seconds(), after-before)
+	require.GreaterOrEqual(r.t, after-before, atLeastFault, "void: adds answered during %s", name)
+}
+
+// last lets a fault go on for a while, and wants adds answered during it.
+func (r *run) last(d time.Duration) {
+	r.t.Helper()
+	before, _ := r.l.check.Counts()
+	time.Sleep(d) // the length of the fault
+	after, _ := r.l.check.Counts()
+	r.t.Logf("  %d jobs were added in %s of it", after-before, d)
+	require.GreaterOrEqual(r.t, after-before, atLeastFault, "void: adds answered while the node is away")
+}
+
+// kill kills a node, and starts it again.
+func (r *run) kill() {
+	c := r.f.node(2)
+	r.p.docker("kill", c.id)
+	r.f.refresh()
+	r.last(deadFor)
+	r.p.docker("start", c.id)
+	r.t.Logf("  whole %.1fs after docker start", r.f.whole(3, startWithin).Seconds())
+}
+
+// cut takes a node off its network until the others have given it up. It comes
+// back with another address, as its own was taken.
+func (r *run) cut() {
+	c := r.f.node(1)
+	r.p.docker("network", "disconnect", r.p.network(), c.id)
+	require.Empty(r.t, r.f.node(1).ip)
+	r.p.docker("run", "-d", "--name", r.p.squatter(), "--network", r.p.network(), r.p.name)
+	r.last(cutFor)
+	var seen string
+	eventually(r.t, startWithin, "the node is given up", func() string {
+		seen = must(r.t, r.f.node(2).addr, "CLUSTER", "NODES")
+		if !strings.Contains(seen, "fail") {
+			return seen
+		}
+		return ""
+	})
+	r.p.docker("network", "connect", "--alias", service, r.p.network(), c.id)
+	r.t.Logf("  whole %.1fs after docker network connect", r.f.whole(3, startWithin).Seconds())
+	require.NotEqual(r.t, c.ip, r.f.node(1).ip, "the address was taken")
+	r.p.docker("rm", "-f", "-v", r.p.squatter())
+}
+
+// leave drains the newest node, removes it and has it forgotten.
+func (r *run) leave() {
+	c := r.f.node(5)
+	id := must(r.t, c.addr, "CLUSTER", "MYID")
+	require.Equal(r.t, "OK", must(r.t, c.addr, "CLUSTER", "LEAVING", "yes"))
+	took := eventually(r.t, startWithin, "the leaving node is empty", func() string {
+		left, err := c.jobs()
+		if err != nil {
+			return err.Error()
+		}
+		return strings.TrimPrefix(left, "0")
+	})
+	r.t.Logf("  it was empty %.1fs after CLUSTER LEAVING", took.Seconds())
+	r.p.scale(4)
+	for _, other := range r.f.refresh() {
+		require.NotEqual(r.t, c.id, other.id, "Compose removed another node than the newest")
+		require.Equal(r.t, "OK", must(r.t, other.addr, "CLUSTER", "FORGET", id))
+	}
+	r.f.whole(4, startWithin)
+}
+
+// restart stops a node as an upgrade would, and starts it again.
+func (r *run) restart(number int) {
+	r.p.docker("restart", "-t", "20", r.f.node(number).id)
+	r.f.whole(4, startWithin)
+}
+
+// judge ends the load and passes the verdict.
+func (r *run) judge() {
+	r.l.endProducers()
+	took := eventually(r.t, drainWithin, "the end of deliveries", func() string {
+		if r.l.idle() < quietFor {
+			return "jobs still come"
+		}
+		return ""
+	})
+	r.l.endConsumers()
+	r.t.Logf("drained in %.1fs", (took - quietFor).Seconds())
+	rest := r.f.empty(restWithin)
+	r.f.whole(4, restWithin-rest)
+	r.t.Logf("no node held a job %.1fs later", rest.Seconds())
+
+	v := r.l.check.Verdict(true)
+	r.t.Logf("%s%d of the unknown were answered with NOREPL; %d deliveries were asked for after an ACKJOB of the job was answered",
+		&v, r.l.noRepl.Load(), v.Undone.Count)
+	require.Zero(r.t, v.Lost.Count, "lost: %v", v.Lost.Sample)
+	require.Zero(r.t, v.Phantom.Count, "unexpected: %v", v.Phantom.Sample)
+	require.GreaterOrEqual(r.t, v.Added, atLeast, "void: answered adds")
+}
