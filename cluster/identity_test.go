@@ -1,13 +1,11 @@
 package cluster
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/memberlist"
 	"github.com/stretchr/testify/require"
 )
 
@@ -85,45 +83,4 @@ func TestIdentityThatCannotBeWritten(t *testing.T) {
 	_, err = i.Renew()
 	require.Error(t, err)
 	require.Equal(t, was, i.ID())
-}
-
-// The table follows a real memberlist: nodes join and leave over a network in
-// memory.
-func TestTableFollowsMemberlist(t *testing.T) {
-	t.Parallel()
-	var network memberlist.MockNetwork
-	var tables []*Table
-	var lists []*memberlist.Memberlist
-	for range 3 {
-		id := newID()
-		tables = append(tables, NewTable(id))
-		c := memberlist.DefaultLocalConfig()
-		c.Name, c.Events, c.LogOutput = id, tables[len(tables)-1], discard{}
-		transport := network.NewTransport(id)
-		c.Transport = transport
-		ip, port, err := transport.FinalAdvertiseAddr("", 0)
-		require.NoError(t, err)
-		c.AdvertiseAddr, c.AdvertisePort = ip.String(), port
-		l, err := memberlist.Create(c)
-		require.NoError(t, err)
-		defer func() { _ = l.Shutdown() }()
-		lists = append(lists, l)
-	}
-	seed := lists[0].LocalNode()
-	for _, l := range lists[1:] {
-		_, err := l.Join([]string{seed.Name + "/" + seed.Address()})
-		require.NoError(t, err)
-	}
-	for _, table := range tables {
-		require.Eventually(t, func() bool { return len(table.Nodes()) == 2 }, testWait, testPoll)
-		for _, n := range table.Nodes() {
-			require.NotEqual(t, table.self, n.ID)
-			require.NotNil(t, net.ParseIP(n.Host))
-			require.NotZero(t, n.Port)
-		}
-	}
-	require.NoError(t, lists[2].Leave(testWait))
-	for _, table := range tables[:2] {
-		require.Eventually(t, func() bool { return len(table.Nodes()) == 1 }, testWait, testPoll)
-	}
 }

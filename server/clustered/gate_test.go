@@ -240,4 +240,3 @@ func cutOff(gates []*gate, node int, shut bool) {
 		}
 	}
 }
-

@@ -102,12 +102,12 @@ func oneNodeToAnother(t *testing.T, f *fleet) {
 		t.Cleanup(func() { _ = r.Close() })
 		return r
 	}
-	id, err := client(nodes[1]).Do(ctx, "ADDJOB", "mail", "again", 0, "REPLICATE", 3).Text()
+	id, err := client(nodes[1]).Do(ctx, "ADDJOB", "news", "again", 0, "REPLICATE", 3).Text()
 	require.NoError(t, err)
 	there := client(nodes[2])
-	got, err := there.Do(ctx, "GETJOB", "TIMEOUT", 3000, "FROM", "mail").Slice()
+	got, err := there.Do(ctx, "GETJOB", "TIMEOUT", 3000, "FROM", "news").Slice()
 	require.NoError(t, err)
-	require.Equal(t, []any{[]any{"mail", id, "again"}}, got)
+	require.Equal(t, []any{[]any{"news", id, "again"}}, got)
 	require.NoError(t, there.Do(ctx, "ACKJOB", id).Err())
 }
 
