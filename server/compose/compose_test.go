@@ -21,6 +21,7 @@ const (
 	startWithin  = 30 * time.Second // until a cluster is whole
 	cutFor       = 20 * time.Second // longer than cluster-node-timeout: the node is given up
 	deadFor      = 8 * time.Second  // between docker kill and docker start
+	enoughWithin = time.Minute      // after the faults, until there were enough
 	quietFor     = 6 * time.Second  // without a delivery, more than two RETRYs: nothing more comes
 	drainWithin  = time.Minute      // until nothing more comes
 	restWithin   = 10 * time.Second // then, until no node holds a job
@@ -58,7 +59,7 @@ func TestCompose(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
 	f := &fleet{p: p}
-	p.scale(3)
+	p.up()
 	t.Logf("3 nodes are whole after %.1fs", f.whole(3, startWithin).Seconds())
 	oneNodeToAnother(t, f)
 	healthy(t, f)
@@ -80,6 +81,25 @@ func TestCompose(t *testing.T) {
 		r.fault(fmt.Sprintf("restart %d", n+1), func() { r.restart(n + 1) })
 	}
 	r.judge()
+	keeps(t, f)
+}
+
+// keeps replaces all containers: the nodes stay who they were, and have their
+// jobs.
+func keeps(t *testing.T, f *fleet) {
+	id := must(t, f.node(1).addr, "ADDJOB", "kept", "hello", 0, "DELAY", 3600)
+	was := map[int]container{}
+	nodes := map[int]string{}
+	for _, c := range f.refresh() {
+		was[c.number], nodes[c.number] = c, must(t, c.addr, "CLUSTER", "MYID")
+	}
+	f.p.up("--force-recreate", "--scale", service+"=4")
+	f.whole(4, startWithin)
+	for _, c := range f.refresh() {
+		require.NotEqual(t, was[c.number].id, c.id, "it is a new container")
+		require.Equal(t, nodes[c.number], must(t, c.addr, "CLUSTER", "MYID"), "of the same node")
+	}
+	require.Contains(t, must(t, f.node(1).addr, "SHOW", id), id)
 }
 
 // oneNodeToAnother adds at one node and gets at another, with redis-cli and

@@ -125,10 +125,16 @@ func (p *project) composeArgs(env string, args ...string) []string {
 	return slices.Concat(p.compose[1:], []string{"-p", p.name, "-f", "docker-compose.yml", "--env-file", env}, args)
 }
 
-// scale brings the cluster up with so many nodes.
+// up brings the cluster up.
+func (p *project) up(flags ...string) {
+	p.t.Helper()
+	p.run(nil, p.compose[0], p.composeArgs(p.env, append([]string{"up", "-d", "--no-build"}, flags...)...)...)
+}
+
+// scale adds or removes nodes until there are so many.
 func (p *project) scale(n int) {
 	p.t.Helper()
-	p.run(nil, p.compose[0], p.composeArgs(p.env, "up", "-d", "--no-build", "--no-recreate", "--scale", service+"="+strconv.Itoa(n))...)
+	p.up("--no-recreate", "--scale", service+"="+strconv.Itoa(n))
 }
 
 // network is the name of the network that Compose made.

@@ -17,9 +17,9 @@ import (
 
 const (
 	queue     = "compose"
-	producers = 8
+	producers = 12
 	consumers = 8
-	pace      = 20 * time.Millisecond  // of a producer: 400 adds a second in all
+	pace      = 10 * time.Millisecond  // of a producer: 1,200 adds a second in all, at most
 	stay      = 3 * time.Second        // at one node, then the next
 	hopPause  = 50 * time.Millisecond  // between two tries to connect
 	batch     = 8                      // jobs of a GETJOB
