@@ -103,8 +103,9 @@ func (s *Server) admit(nc net.Conn) {
 	cfg := s.cfg.Get()
 	if cfg.ProtectedMode && cfg.RequirePass == "" && !local(nc) {
 		s.turnAway(nc, "DENIED Disqo is running in protected mode: there is no password, so it talks only to clients "+
-			"on its own machine. Set one (CONFIG SET requirepass, or requirepass in the configuration), or, if the network "+
-			"is trusted, say --protected-mode no")
+			"on its own machine. Set one there (CONFIG SET requirepass ..., or requirepass in the configuration file), or, if the "+
+			"network is trusted, protected-mode no (CONFIG SET protected-mode no, in the configuration file, or as --protected-mode no "+
+			"at the start); or connect from that machine")
 		return
 	}
 	c, ok := s.clients.add(cfg.MaxClients, func(id int64) *conn { return newConn(s, nc, id) })

@@ -20,6 +20,7 @@ const (
 	giverLasts   = 5000 // milliseconds since a node gave last
 	rateInterval = 1000 // of the buckets by which imports are counted
 	rateLasts    = 5000
+	movedKept    = 60_000 // an at-most-once job that was given is forgotten then, whatever became of it
 )
 
 // need is how a queue gets jobs from other nodes.
@@ -152,6 +153,7 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 		j.flags |= flagDelivered | flagSpent
 		s.spent.Load(h)
 		c.flags |= flagMoved
+		c.ptime = now + movedKept
 	} else {
 		j.qtime = now + int64(j.retry)*1000 + s.jitter()
 		c.said, c.who, c.until, c.asked = saidQueued, to, j.qtime, askNobody
@@ -196,6 +198,9 @@ func (s *Shard) takeBack(h uint32, j *slot, c *copies) {
 	s.spent.Delete(h)
 	j.flags &^= flagSpent | flagDelivered
 	c.flags &^= flagMoved
+	s.wheel.stop(h)
+	c.ptime = 0
+	s.wheel.start(h)
 }
 
 // take queues a job that a node gave.

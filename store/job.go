@@ -186,6 +186,8 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 			s.collect(now, h, fx)
 		case c.flags&flagOrigin != 0:
 			s.probe(now, h, fx)
+		case c.flags&flagMoved != 0:
+			s.remove(now, h, fx)
 		default: // nobody took over this node's copy
 			c.flags &^= flagDrain
 			s.wheel.stop(h)

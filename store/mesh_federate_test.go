@@ -69,6 +69,8 @@ func TestMoveOfAtMostOnce(t *testing.T) {
 	m.part([]int{0}, []int{1})
 	m.pass(10_000)
 	require.Empty(t, m.nodes[0].take("p", 1))
+	m.pass(60_000)
+	require.Equal(t, 1, m.jobs(), "what was lost on its way is forgotten; the other was delivered")
 }
 
 // Bug B17: a paused queue asks nobody.

@@ -319,6 +319,8 @@ func (s *Shard) settleCopy(now int64, h uint32, j *slot) {
 		s.setConfirmed(h, SetOf(Self))
 		c.ptime = now + collectFirst + s.jitter()
 		return
+	case c.flags&flagMoved != 0:
+		c.ptime = now + movedKept
 	case c.flags&flagOrigin != 0:
 		s.setConfirmed(h, SetOf(Self))
 		c.ptime = now + rejoin/2 + s.jitter()
