@@ -32,7 +32,9 @@ const (
 	typeHello byte = 1 + iota // who I am: the first frame in each direction
 	typePing                  // 8 bytes that the pong repeats
 	typePong
-	typeBye // why I close: text
+	typeBye       // why I close: text
+	typeChallenge // prove that you have the key, as I do
+	typeProof
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

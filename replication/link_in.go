@@ -87,7 +87,7 @@ func (v *visit) meet() error {
 		return fmt.Errorf("a link begins with %q", d[0])
 	}
 	v.links.bytesReceived.Add(1)
-	f, err := v.links.first(v.frames)
+	f, err := v.links.first(v.frames, typeHello)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,10 @@ func (v *visit) meet() error {
 	}
 	v.hello = h
 	self := v.links.hello(h.Session)
-	return self.meets(&h)
+	if err := self.meets(&h); err != nil {
+		return err
+	}
+	return v.challenge()
 }
 
 // serve takes over from the link that the node had before, and reads.
@@ -201,7 +204,7 @@ func (v *visit) drain() (err error) {
 			err = v.write(v.pong)
 		case f.typ == typeBye:
 			err = fmt.Errorf("the other node says: %.256q", f.payload)
-		case f.typ == typeHello, f.typ == typePong:
+		case f.typ == typeHello, f.typ == typePong, f.typ == typeChallenge, f.typ == typeProof:
 			err = fmt.Errorf("a frame of type %d from who dialled", f.typ)
 		}
 	}

@@ -66,7 +66,11 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 		return nil, err
 	}
 	p.links.wrote(1, int64(len(greeting)))
-	f, err := p.links.first(k.frames)
+	if err := k.prove(nc); err != nil {
+		p.links.bye(nc, err)
+		return nil, err
+	}
+	f, err := p.links.first(k.frames, typeHello)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +90,8 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 	return k, nil
 }
 
-// first reads a connection's first frame, which has to be a hello.
-func (l *Links) first(r *frameReader) (frame, error) {
+// first reads the frame that a connection has to begin, or go on, with.
+func (l *Links) first(r *frameReader, want byte) (frame, error) {
 	for {
 		f, ok, err := r.next()
 		if err != nil {
@@ -101,12 +105,14 @@ func (l *Links) first(r *frameReader) (frame, error) {
 		}
 		l.framesReceived.Add(1)
 		switch f.typ {
-		case typeHello:
+		case want:
 			return f, nil
 		case typeBye:
 			return f, fmt.Errorf("the other node says: %.256q", f.payload)
+		case typeChallenge:
+			return f, errNoSecret
 		}
-		return f, fmt.Errorf("a frame of type %d in place of a hello", f.typ)
+		return f, fmt.Errorf("a frame of type %d in place of %d", f.typ, want)
 	}
 }
 
@@ -187,7 +193,7 @@ func (k *link) listen() error {
 			}
 		case typeBye:
 			return fmt.Errorf("the other node says: %.256q", f.payload)
-		case typeHello, typePing:
+		case typeHello, typePing, typeChallenge, typeProof:
 			return fmt.Errorf("a frame of type %d on the way back", f.typ)
 		}
 	}

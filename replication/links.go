@@ -50,6 +50,7 @@ type Options struct {
 	// Timeout is how long a peer may be silent.
 	Timeout func() time.Duration
 
+	Key         []byte        // who does not have it is no node of the cluster, see LinkKey; nil: everybody is believed
 	OutboxBytes int           // most bytes that wait for a peer, 64 MiB if 0
 	OutboxAge   time.Duration // longest time they wait and a write makes no progress, 5 s if 0
 	MaxFrame    int           // largest length of a frame from a peer, 8 MiB if 0

@@ -39,6 +39,7 @@ func (s *Server) nodeTimeout() time.Duration {
 // used.
 func (s *Server) bus(cfg *config.Config) *node.Bus {
 	return &node.Bus{
+		Secret:  cfg.ClusterSecret,
 		Name:    cfg.ClusterName,
 		Dial:    func(ctx context.Context, id string) (net.Conn, error) { return s.cluster.Dial(ctx, id) },
 		Heard:   func(id, host string, port, busPort int) { s.cluster.Heard(id, host, port, busPort) },

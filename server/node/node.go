@@ -122,7 +122,9 @@ func New(o Options) (*Node, error) {
 	n.queues.max.Store(o.MaxQueues)
 	n.dummies.max.Store(maxDummies)
 	n.SetDefaults(defaultRepl, defaultSync)
-	n.initPeers(o.Bus)
+	if err := n.initPeers(o.Bus); err != nil {
+		return nil, err
+	}
 	n.maxMemory.Store(o.MaxMemory)
 	n.keepSpent.Store(o.KeepSpent)
 	for i := range n.shards {

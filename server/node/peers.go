@@ -16,6 +16,7 @@ import (
 // Bus is how a node reaches others. Its functions may be called from any
 // goroutine.
 type Bus struct {
+	Secret  string                                                 // of the cluster: who does not have it is not believed; "": everybody is
 	Name    string                                                 // of the cluster: only nodes of the same talk to each other
 	Dial    func(ctx context.Context, id string) (net.Conn, error) // a link to a peer
 	Heard   func(id, host string, port, busPort int)               // a peer said where it is; may be nil
@@ -60,7 +61,7 @@ type member struct {
 	suspect bool
 }
 
-func (n *Node) initPeers(bus *Bus) {
+func (n *Node) initPeers(bus *Bus) error {
 	p := &n.peers
 	p.roll = replication.NewRoll(nodeID(n.ID()))
 	p.list = map[store.NodeID]*member{}
@@ -68,9 +69,13 @@ func (n *Node) initPeers(bus *Bus) {
 	p.view.Store(&store.View{})
 	p.size.Store(1)
 	if bus == nil {
-		return
+		return nil
 	}
 	p.bus = *bus
+	key, err := replication.LinkKey(bus.Secret)
+	if err != nil {
+		return err
+	}
 	p.links = replication.NewLinks(replication.Options{
 		Self: n.hello, Receive: n.receive, Now: n.now, Timeout: bus.Timeout, Log: bus.Log,
 		Dial: func(ctx context.Context, id store.NodeID) (net.Conn, error) {
@@ -84,7 +89,9 @@ func (n *Node) initPeers(bus *Bus) {
 		Batch:    func(store.NodeID) {},
 		Changed:  n.lookAtPeers,
 		MaxFrame: maxFrame,
+		Key:      key,
 	})
+	return nil
 }
 
 // maxFrame bounds what a peer may send in one message: the largest job that the
