@@ -112,7 +112,7 @@ func (l *Links) first(r *frameReader, want byte) (frame, error) {
 		case typeChallenge:
 			return f, errNoSecret
 		}
-		return f, fmt.Errorf("a frame of type %d in place of %d", f.typ, want)
+		return f, fmt.Errorf("a frame of type %d in place of %s", f.typ, openings[want])
 	}
 }
 

@@ -44,6 +44,9 @@ func LinkKey(secret string) ([]byte, error) {
 	return hkdf.Key(sha256.New, []byte(secret), nil, linkInfo, sha256.Size)
 }
 
+// openings are the frames with which a connection begins.
+var openings = map[byte]string{typeHello: "a hello", typeChallenge: "a challenge", typeProof: "a proof"}
+
 // proof is what only who has the key can know.
 func (l *Links) proof(who string, session uint64, nonce []byte, dialler, accepter store.NodeID) []byte {
 	h := hmac.New(sha256.New, l.o.Key)
