@@ -1,6 +1,6 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build run test race lint fuzz torture durable ci clean
+.PHONY: help build image run test race lint fuzz torture strikes reference durable ci clean
 
 FUZZSECONDS ?= 600
 
@@ -9,6 +9,9 @@ help: ## list the targets
 
 build: ## build ./bin/disqo, static
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+image: build ## build the image disqo from ./bin/disqo
+	docker build -t disqo -f Dockerfile.prebuilt .
 
 run: ## run a broker on port 7711
 	go run ./cmd/disqo
@@ -27,10 +30,18 @@ lint: ## gofmt, go vet, staticcheck
 fuzz: ## fuzz every target for FUZZSECONDS (600)
 	bash .ci/fuzz $(FUZZSECONDS)
 
-torture: build ## the long runs: every crash state, 200 kills, 10 million jobs (half an hour, 8 GiB)
+torture: build ## the long runs: every crash state, 200 kills, 10 million jobs, a cluster under fire (an hour, 8 GiB, root)
 	go test ./aof -v -crash.full -timeout 60m
 	go test ./server/node -v -run RewriteHolds -holds.jobs 10000000
 	bin/disqo-bench torture kill -server bin/disqo -cycles 200
+	$(MAKE) strikes
+
+strikes: build ## part, kill and freeze the nodes of a cluster for a quarter of an hour, and see who stops whom (root)
+	bin/disqo-bench torture cluster -server bin/disqo
+	bin/disqo-bench torture cluster -server bin/disqo -probe
+
+reference: ## run the reference's own test suite on our binary; DISQUE_SRC=path/to/disque, or it is cloned
+	bash .ci/reference
 
 durable: build ## what a log costs; REFERENCE=path/to/disque-server compares with that
 	bin/disqo-bench durable -server bin/disqo $(if $(REFERENCE),-reference $(REFERENCE))

@@ -192,7 +192,7 @@ func TestDamagedSpare(t *testing.T) {
 	l, _, _ := open(t, o)
 	want := []string{"x"}
 	commit(t, l, "x")
-	require.Eventually(t, func() bool { return l.Sizes().Files == 2 }, waiting, tick)
+	require.Eventually(t, func() bool { return l.Sizes().Files == 3 }, waiting, tick)
 	l.Abandon()
 	for _, spoil := range []func([]byte) []byte{
 		func(b []byte) []byte { b[9] ^= 1; return b },

@@ -30,10 +30,7 @@ func (l *Log) Drop(below uint32) error {
 		return err
 	}
 	if l.Full() != nil {
-		if l.o.Manual {
-			l.provide()
-		}
-		kick(l.kickKeeper)
+		l.provide() // whoever asks next how much room there is shall know
 	}
 	return nil
 }

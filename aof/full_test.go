@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/aof/memfs"
 )
 
 // faulty is a file system whose operations fail on demand.
@@ -116,11 +117,12 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// untilFull calls f until it fails, which it must with a *FullError.
+// untilFull calls f until it fails, which it must with a *FullError once the
+// log has found the disk full.
 func untilFull(t *testing.T, full **aof.FullError, f func() error) {
 	t.Helper()
 	for range 10_000 {
-		if err := f(); err != nil {
+		if err := f(); err != nil && !errors.Is(err, aof.ErrBusy) {
 			require.ErrorAs(t, err, full)
 			return
 		}
@@ -244,3 +246,68 @@ func TestPlantedFaults(t *testing.T) {
 }
 
 var _ io.Closer = (*aof.Log)(nil)
+
+// Whatever urgent records take of a full disk, what lives in the oldest segment
+// can be written anew and the segment be dropped, lap after lap and start after
+// start.
+func TestReclaimOnFullDisk(t *testing.T) {
+	t.Parallel()
+	for extra := range int64(8) {
+		reclaimOnFullDisk(t, 7*256<<10+extra*32<<10)
+	}
+}
+
+func reclaimOnFullDisk(t *testing.T, capacity int64) {
+	fs := memfs.New()
+	fs.SetCapacity(capacity)
+	o := aof.Options{FS: fs, Dir: "log", SegmentSize: 256 << 10, Manual: true, Policy: aof.EverySec}
+	l, _, err := aof.Open(o, nil)
+	require.NoError(t, err)
+	living := map[uint32]int{} // records, by segment
+	pending := 0
+	commit := func() error {
+		err := l.Commit(l.End())
+		living[l.Head()] += pending
+		pending = 0
+		return err
+	}
+	add := func(size int, c aof.Class) error { // in batches as large as they get
+		n := size + aof.RecordOverhead
+		err := l.Reserve(n, c, 0)
+		if err != nil && pending > 0 {
+			require.NoError(t, commit())
+			err = l.Reserve(n, c, 0)
+		}
+		if err != nil {
+			return err
+		}
+		l.Append(make([]byte, size), []int{size}, n)
+		if c == aof.Urgent {
+			return commit()
+		}
+		pending++
+		return nil
+	}
+	var full *aof.FullError
+	untilFull(t, &full, func() error { return add(3000, aof.Ordinary) })
+	s := l.Sizes()
+	require.GreaterOrEqual(t, s.Free, s.Kept+s.Leeway)
+	for lap := range 60 {
+		untilFull(t, &full, func() error { return add(40, aof.Urgent) })
+		oldest := l.Sealed()[0].Number
+		for i := range living[oldest] {
+			require.NoError(t, add(3000, aof.Reclaim), "capacity %d, lap %d: %d of %d records", capacity, lap, i, living[oldest])
+		}
+		require.NoError(t, commit())
+		require.NoError(t, l.Drop(oldest+1))
+		if lap%3 == 0 {
+			fs = fs.Clone()
+			o.FS = fs
+			l.Abandon()
+			l, _, err = aof.Open(o, nil)
+			require.NoError(t, err)
+			l.Tick()
+		}
+	}
+	l.Abandon()
+}

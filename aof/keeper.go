@@ -56,94 +56,116 @@ func (l *Log) provide() {
 	}
 }
 
-// mostSpares is how many segments are made ahead: one to go on in, and when the
-// head is three eighths full one in reserve. Without the reserve nothing is added
-// beyond the middle of the head: what is left is what acknowledging and
-// reclamation need on a full disk.
+// mostSpares is how many segments are made ahead: one to go on in, and one in
+// reserve.
 const mostSpares = 2
 
-// reserveDue says that the head is so far filled that the reserve is due. mu is
-// held.
-func (l *Log) reserveDue() bool { return l.off >= l.head.size/8*3 }
-
-// lacking says that there are too few spares, or too small ones. mu is held.
+// lacking says that there are too few spares, or too small ones: the reserve is
+// due when the room without it is only as much above what ordinary reservations
+// leave as may be outstanding. mu is held.
 func (l *Log) lacking() bool {
-	switch n := len(l.spares); {
-	case n == 0:
+	n := len(l.spares)
+	if n == 0 || l.spares[0].size < l.due(0) {
 		return true
-	case l.spares[0].size < l.due():
-		return true
-	default:
-		return n < mostSpares && l.reserveDue()
 	}
+	return (n < mostSpares || l.spares[n-1].size < l.due(n-1)) && l.room() < l.kept(Ordinary)+l.limit
 }
 
-// due is the size that the first spare must have; a log that was opened goes on
-// in one of whatever size. mu is held.
-func (l *Log) due() int64 { return max(l.o.SegmentSize, l.want) }
+// due is the size that the i-th spare must have; a log that was opened goes on
+// in one of whatever size, and so does one on a full disk. mu is held.
+func (l *Log) due(i int) int64 {
+	if i == 0 {
+		return max(l.o.SegmentSize, l.want)
+	}
+	return l.o.SegmentSize
+}
 
-// provideOnce makes a spare, or enlarges the first, and reports whether it
-// succeeded. mu is held, and let go meanwhile.
+// provideOnce enlarges the first spare that is too small, or makes one, and
+// reports whether to go on. mu is held, and let go meanwhile.
 func (l *Log) provideOnce() bool {
-	last := l.head.number + uint32(len(l.spares))
-	if last == math.MaxUint32 {
+	i := 0
+	for i < len(l.spares) && l.spares[i].size >= l.due(i) {
+		i++
+	}
+	number, size := l.head.number+1+uint32(i), l.due(i)
+	if l.head.number+uint32(i) == math.MaxUint32 {
 		_ = l.fail(errNumbers)
 		return false
 	}
-	h := segmentHeader{number: last + 1, previous: last, epoch: l.epoch}
-	size := l.due()
-	var small, made *segment
-	if len(l.spares) > 0 && l.spares[0].size < size {
-		small, h.number = l.spares[0], l.spares[0].number
-		small.busy = true
-	}
-	l.mu.Unlock()
-	var err error
-	path := l.path(segmentName(h.number))
-	if small != nil {
-		err = enlarge(small.file, size)
-	} else {
-		made, err = l.make(h, size)
-	}
-	l.mu.Lock()
-	if small != nil {
-		small.busy = false
-	}
+	err := l.spare(number, size, 0)
 	switch {
-	case err == nil && small != nil:
-		small.size, l.full = size, nil // it may have become the head meanwhile
 	case err == nil:
-		l.spares, l.full = append(l.spares, made), nil
+		l.full = nil
 	case isFull(err):
-		l.full = &FullError{path, size, err}
+		l.full = &FullError{l.path(segmentName(number)), size, err}
 		l.want = 0 // whoever still needs it asks again
-		l.makeDo()
+		l.makeDo(number)
 		l.look()
 	default:
-		_ = l.fail(l.unmade(h.number, size, err))
+		_ = l.fail(l.unmade(number, size, err))
 		return false
 	}
 	if len(l.spares) > 0 && l.spares[0].size >= l.want {
 		l.want = 0
 	}
 	l.provided()
-	return err == nil
+	return err == nil || !l.lacking()
 }
 
-// makeDo makes the spare that there is none of as large as the space allows:
-// what is left of a head that was cut is some. mu is held, and let go meanwhile.
-func (l *Log) makeDo() {
-	least := max(minSegment, l.o.SegmentSize/8)
-	for size := l.o.SegmentSize / 2; len(l.spares) == 0 && size >= least && l.err == nil; size /= 2 {
-		h := segmentHeader{number: l.head.number + 1, previous: l.head.number, epoch: l.epoch}
+// spare makes the spare of a number, or enlarges the one that there is, if as
+// much as over is left free then. mu is held, and let go meanwhile: it may
+// become the head.
+func (l *Log) spare(number uint32, size, over int64) error {
+	if s := l.spareOf(number); s != nil {
+		s.busy = true
 		l.mu.Unlock()
-		made, err := l.make(h, size)
+		err := allocate(s.file, s.size, size, over)
+		if err == nil {
+			err = s.file.Sync()
+		}
 		l.mu.Lock()
-		switch {
-		case err == nil:
-			l.spares = append(l.spares, made)
-		case !isFull(err):
-			_ = l.fail(l.unmade(h.number, size, err))
+		if s.busy = false; err == nil {
+			s.size = size
+		}
+		return err
+	}
+	h := segmentHeader{number: number, previous: number - 1, epoch: l.epoch}
+	l.mu.Unlock()
+	made, err := l.make(h, size, over)
+	l.mu.Lock()
+	if err == nil {
+		l.spares = append(l.spares, made)
+	}
+	return err
+}
+
+// spareOf returns the spare of a number, nil if there is none. mu is held.
+func (l *Log) spareOf(number uint32) *segment {
+	for _, s := range l.spares {
+		if s.number == number {
+			return s
+		}
+	}
+	return nil
+}
+
+// makeDo makes a spare for which there is no space as large as the space allows,
+// but for a little: what is freed is seldom a whole segment, and other files on
+// a full disk need some. mu is held, and let go meanwhile.
+func (l *Log) makeDo(number uint32) {
+	least := max(minSegment, l.o.SegmentSize/64)
+	for step := l.o.SegmentSize / 2; step >= least; step /= 2 {
+		s := l.spareOf(number)
+		size := step
+		if s != nil {
+			size += s.size
+		}
+		if s == nil && number <= l.head.number || size >= l.o.SegmentSize {
+			continue // it is the head by now, or that was tried
+		}
+		if err := l.spare(number, size, least); l.err != nil || err != nil && !isFull(err) {
+			_ = l.fail(l.unmade(number, size, err))
+			return
 		}
 	}
 }
@@ -161,16 +183,19 @@ func (l *Log) provided() {
 	l.changed.Broadcast()
 }
 
-// make makes a segment: its space, header and directory entry are durable
+// make makes a segment, if as much as over is left free then: its space, header and directory entry are durable
 // afterwards. What it began is removed if it fails for lack of space.
-func (l *Log) make(h segmentHeader, size int64) (*segment, error) {
+func (l *Log) make(h segmentHeader, size, over int64) (*segment, error) {
 	path := l.path(segmentName(h.number))
 	h.created, h.salt = l.o.Now(), l.salt
 	f, err := l.o.FS.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	if err = l.prepare(f, h, size); err == nil {
+	if err = allocate(f, 0, size, over); err == nil {
+		err = l.prepare(f, h, size)
+	}
+	if err == nil {
 		return &segment{number: h.number, path: path, file: f, size: size}, nil
 	}
 	closed := f.Close()
@@ -183,12 +208,9 @@ func (l *Log) make(h segmentHeader, size int64) (*segment, error) {
 	return nil, err
 }
 
-// prepare fills a file that is empty or a spare with what a segment needs.
+// prepare fills a file that has its space with what a segment needs.
 // Under Always its blocks are written once, as syncing them is faster then.
 func (l *Log) prepare(f File, h segmentHeader, size int64) error {
-	if err := f.Allocate(size); err != nil {
-		return err
-	}
 	if l.always() {
 		if err := writeZeros(f, SegmentHeader, size); err != nil {
 			return err
@@ -206,11 +228,20 @@ func (l *Log) prepare(f File, h segmentHeader, size int64) error {
 	return l.o.FS.SyncDir(l.o.Dir)
 }
 
-func enlarge(f File, size int64) error {
-	if err := f.Allocate(size); err != nil {
-		return err
+// allocate enlarges a file from one size to another, if as much as over is left
+// free then. If not, it has the size that it had.
+func allocate(f File, from, size, over int64) error {
+	err := f.Allocate(size + over)
+	keep := size
+	if err != nil {
+		keep = from
+	} else if over == 0 {
+		return nil
 	}
-	return f.Sync()
+	if failed := f.Truncate(keep); failed != nil {
+		return failed
+	}
+	return err
 }
 
 func writeFull(f File, b []byte, off int64) error {

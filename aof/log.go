@@ -108,6 +108,8 @@ type Sizes struct {
 	Head     int64 // bytes of the head
 	HeadUsed int64 // bytes written to the head
 	Free     int64 // bytes that the head and the spares can still take
+	Kept     int64 // bytes of those that only reclamation may use
+	Leeway   int64 // bytes beyond those that are for what is urgent
 	Used     int64 // bytes of headers and batches in all of them
 	Buffered int64 // bytes appended or reserved, and not yet written
 
@@ -120,7 +122,7 @@ type Sizes struct {
 
 func newLog(o Options, lock io.Closer) *Log {
 	l := &Log{
-		o: o, lock: lock, limit: min(mostBuffered, o.SegmentSize/4), open: make([]byte, BatchHeader),
+		o: o, lock: lock, limit: min(mostBuffered, o.SegmentSize/8), open: make([]byte, BatchHeader),
 		kickKeeper: make(chan struct{}, 1), kickSyncer: make(chan struct{}, 1),
 		stopSyncer: make(chan struct{}), stopKeeper: make(chan struct{}),
 		syncerDone: make(chan struct{}), keeperDone: make(chan struct{}),
@@ -236,11 +238,11 @@ func (l *Log) Sizes() Sizes {
 	s := l.stats
 	s.Buffered = l.out.Load()
 	s.Files, s.Disk, s.Used = 1, l.head.size, l.off
-	s.Head, s.HeadUsed, s.Free = l.head.size, l.off, max(0, l.head.free(l.off))
+	s.Head, s.HeadUsed, s.Free = l.head.size, l.off, l.room()
+	s.Kept, s.Leeway = l.kept(Urgent), l.leeway()
 	for _, spare := range l.spares {
 		s.Files++
 		s.Disk += spare.size
-		s.Free += max(0, spare.free(SegmentHeader))
 		s.Used += SegmentHeader
 	}
 	for _, seg := range l.sealed {

@@ -121,7 +121,7 @@ func (l *Log) begin(number uint32, epoch uint64) (err error) {
 	}
 	l.epoch, l.salt = epoch+1, l.o.Salt()
 	h := segmentHeader{number: number + 1, epoch: l.epoch}
-	if l.head, err = l.make(h, l.o.SegmentSize); err != nil {
+	if l.head, err = l.make(h, l.o.SegmentSize, 0); err != nil {
 		return l.unmade(h.number, l.o.SegmentSize, err)
 	}
 	l.seq, l.first, l.off, l.syncedTo = 0, l.head.number, SegmentHeader, SegmentHeader
@@ -206,7 +206,8 @@ func (l *Log) resume(v *survey) error {
 	}
 	l.before(v)
 	used := 0
-	if v.head.shut || v.head.last.flags&FlagSeal != 0 || l.head.free(l.off) < l.head.size/16 {
+	if v.head.shut || v.head.last.flags&FlagSeal != 0 || l.off+BatchHeader+tail > l.head.size ||
+		len(v.spares) > 0 && l.head.free(l.off) < 0 {
 		if err := l.leaveHead(v); err != nil {
 			return err
 		}
@@ -230,6 +231,11 @@ func (l *Log) resume(v *survey) error {
 // has filled it. The next one is there before the head is sealed.
 func (l *Log) leaveHead(v *survey) error {
 	old := l.head
+	if len(v.spares) == 0 { // which takes space that this one does not need
+		if err := old.file.Truncate(l.off + BatchHeader); err != nil {
+			return fmt.Errorf("aof: cutting %s: %w", old.path, err)
+		}
+	}
 	next, err := l.adopt(v, 0, old.number)
 	if err != nil {
 		return err
@@ -292,23 +298,38 @@ func (l *Log) mark(flags Flags) error {
 }
 
 // adopt makes the segment after number, of the i-th spare that is there if
-// there is one, whatever its header and size.
+// there is one, whatever its header and size, and otherwise as large as the
+// space allows: a full disk does not keep us from starting.
 func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 	if number == math.MaxUint32 {
 		return nil, errNumbers
 	}
 	h := segmentHeader{number: number + 1, previous: number, epoch: l.epoch}
-	size := l.o.SegmentSize
-	if i >= len(v.spares) {
-		s, err := l.make(h, size)
-		if err != nil {
+	if i < len(v.spares) {
+		s, err := l.reuse(v.spares[i], h)
+		if !isFull(err) {
+			return s, err
+		}
+		if err := removeFiles(l.o.FS, l.o.Dir, []string{v.spares[i].name}); err != nil { // it holds nothing
+			return nil, err
+		}
+	}
+	for size := l.o.SegmentSize; ; size /= 2 {
+		s, err := l.make(h, size, 0)
+		if err == nil {
+			return s, nil
+		}
+		if !isFull(err) || size/2 < minSegment {
 			return nil, l.unmade(h.number, size, err)
 		}
-		return s, nil
 	}
-	spare := v.spares[i]
-	if spare.size >= minSegment {
-		size = spare.size // it is there: a full disk does not keep us from starting
+}
+
+// reuse makes a segment of a spare.
+func (l *Log) reuse(spare *file, h segmentHeader) (*segment, error) {
+	size := spare.size
+	if size < minSegment {
+		size = l.o.SegmentSize
 	}
 	path := l.path(spare.name)
 	f, err := l.o.FS.Open(path, true)
@@ -316,12 +337,12 @@ func (l *Log) adopt(v *survey, i int, number uint32) (*segment, error) {
 		return nil, fmt.Errorf("aof: opening %s: %w", path, err)
 	}
 	h.created, h.salt = l.o.Now(), l.salt
-	if err := l.prepare(f, h, size); err != nil {
-		more := f.Close()
-		if isFull(err) {
-			more = errors.Join(more, removeFiles(l.o.FS, l.o.Dir, []string{spare.name})) // it holds nothing
-		}
-		return nil, errors.Join(l.unmade(h.number, size, err), more)
+	err = f.Allocate(size)
+	if err == nil {
+		err = l.prepare(f, h, size)
+	}
+	if err != nil {
+		return nil, errors.Join(l.unmade(h.number, size, err), f.Close())
 	}
 	return &segment{number: h.number, path: path, file: f, size: size}, nil
 }

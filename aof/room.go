@@ -22,9 +22,9 @@ type Class uint8
 const (
 	// Ordinary is what takes space for long: it has none on a full disk.
 	Ordinary Class = iota
-	// Urgent is what frees space or must not wait, such as acknowledgements: it
-	// may use what a full disk left but for what it takes to write anew all that
-	// can live in a segment.
+	// Urgent is what frees space or must not wait, such as acknowledgements, and
+	// holds nothing that lives: it may use what a full disk left but for what it
+	// takes to write anew all that can live in a segment.
 	Urgent
 	// Reclaim is the writing anew of records, so that their segments can be
 	// dropped: it may use all.
@@ -156,9 +156,8 @@ func (l *Log) grant() {
 // to wait. mu is held.
 //
 // With its spares at hand, whatever is outstanding fits into the first. While
-// the reserve is being made, what is ordinary has to fit the first half of the
-// head. On a full
-// disk it depends on the class. What exceeds the buffer is served alone.
+// they are being made, and on a full disk, it depends on the class. What exceeds
+// the buffer is served alone.
 func (l *Log) admit(n int64, c Class) (ok bool, err error) {
 	if l.err != nil {
 		return false, l.err
@@ -170,7 +169,7 @@ func (l *Log) admit(n int64, c Class) (ok bool, err error) {
 	if n > l.limit && out > 0 || n <= l.limit && out+n > l.limit {
 		return false, nil
 	}
-	if n > l.limit && (len(l.spares) == 0 || l.spares[0].size < nextSize(n)) {
+	if n > l.limit && batchSize(n) > l.head.free(l.off) && (len(l.spares) == 0 || l.spares[0].size < nextSize(n)) {
 		if l.full != nil {
 			return false, l.full
 		}
@@ -187,33 +186,53 @@ func (l *Log) admit(n int64, c Class) (ok bool, err error) {
 // scarce is admit while there are too few spares; need bytes are outstanding,
 // with what asks. mu is held.
 func (l *Log) scarce(need int64, c Class) (ok bool, err error) {
-	head, spare := l.head.free(l.off), int64(0)
+	most := l.head.free(l.off)
 	if len(l.spares) > 0 {
-		spare = l.spares[0].free(SegmentHeader)
+		most = max(most, l.spares[0].free(SegmentHeader))
 	}
-	switch fits := need <= max(head, spare); {
+	switch {
 	case c == Ordinary && l.full != nil:
 		return false, l.full
-	case c == Ordinary:
-		return need <= head-l.head.size/2, nil
-	case c == Urgent && fits && max(head, 0)+spare-need >= l.floor(), c == Reclaim && fits:
+	case need <= most && l.room()-need >= l.kept(c):
 		return true, nil
-	case c == Reclaim && l.full != nil:
-		return false, l.full
+	case c == Reclaim && l.full != nil && l.out.Load() == 0:
+		return false, l.full // there is nothing to be written that would need less than was feared
 	case l.full != nil:
 		l.look() // reclamation may help
 	}
 	return false, nil
 }
 
-// floor is what urgent reservations leave when space is short. Without a spare
-// the most that could be asked for is not there anyway. mu is held.
-func (l *Log) floor() int64 {
-	if len(l.spares) == 0 {
-		return l.head.size / 4 * 3
+// room is what the head and the spares can still take. mu is held.
+func (l *Log) room() int64 {
+	room := max(0, l.head.free(l.off))
+	for _, s := range l.spares {
+		room += max(0, s.free(SegmentHeader))
 	}
-	return l.o.SegmentSize + l.o.SegmentSize/8
+	return room
 }
+
+// kept is how much room a class leaves when space is short. mu is held.
+func (l *Log) kept(c Class) int64 {
+	switch c {
+	case Ordinary:
+		return l.kept(Urgent) + l.leeway()
+	case Urgent:
+		return l.o.SegmentSize + l.o.SegmentSize/4
+	}
+	return 0
+}
+
+// leeway is what urgent reservations have for themselves. Half of it is more
+// than a reclamation of all segments can lose to what is left at the end of each
+// sealed one: it grows with their number, as far as two spares allow. mu is held.
+func (l *Log) leeway() int64 {
+	return l.o.SegmentSize/4 + min(int64(len(l.sealed))*segmentLoss*2, l.o.SegmentSize/8*3)
+}
+
+// segmentLoss is what a sealed segment takes beside records: a part of a block
+// of the file system, and headers.
+const segmentLoss = 4 << 10
 
 // free is what a segment can take from an offset on; negative if that is too
 // far.

@@ -74,13 +74,14 @@ func (l *Log) awaitNext(size int64, wait bool) error {
 }
 
 // Rotate writes what is buffered and seals the head, if it holds anything. It
-// fails with a *FullError while the disk is full.
+// fails with a *FullError while the disk is full, unless nothing is sealed:
+// then that is the way to the garbage in the head.
 func (l *Log) Rotate() error {
 	if err := l.acquire(); err != nil {
 		return err
 	}
 	defer l.release()
-	if l.full != nil {
+	if l.full != nil && len(l.sealed) > 0 {
 		return l.full // what is left of the head is needed
 	}
 	if err := l.flush(false); err != nil {

@@ -76,6 +76,9 @@ func New(o Options) (*Cluster, error) {
 			c.peers.restore(m, now)
 		}
 	}
+	for _, f := range o.Identity.hidden {
+		c.peers.rehide(f, now)
+	}
 	return c, nil
 }
 
@@ -206,9 +209,9 @@ func (c *Cluster) Stats() (sent, received int64) {
 // Save writes nodes.conf.
 func (c *Cluster) Save() error {
 	c.mu.Lock()
-	self, peers := c.self(), c.peers.members(c.now())
+	self, peers, hidden := c.self(), c.peers.members(c.now()), c.peers.forgotten(c.now())
 	c.mu.Unlock()
-	return c.o.Identity.keep(self, peers)
+	return c.o.Identity.keep(self, peers, hidden)
 }
 
 // wake makes upkeep look at what changed.

@@ -32,9 +32,10 @@ type Identity struct {
 	path string
 	lock *os.File
 
-	mu    sync.Mutex
-	self  Member
-	peers []Member
+	mu     sync.Mutex
+	self   Member
+	peers  []Member
+	hidden []forgotten
 }
 
 // OpenIdentity reads the identity from the file at path, or makes one. Close
@@ -84,6 +85,7 @@ func (i *Identity) parse(text string) error {
 		n++
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "vars") {
+			i.hidden = append(i.hidden, parseForgotten(line)...)
 			continue
 		}
 		m, err := parseMember(line)
@@ -154,6 +156,26 @@ func (i *Identity) Save(port int) error {
 	return i.write()
 }
 
+// forgotten is a node that was forgotten not long ago: gossip may still name it.
+type forgotten struct {
+	id    string
+	at    int64 // when, Unix milliseconds
+	epoch int64 // the life that was forgotten
+}
+
+// A forgotten node's line is "vars forgotten <id> <at> <epoch>". Other nodes, and
+// other versions, pass over lines that begin with vars.
+const forgottenLine = "vars forgotten %s %d %d"
+
+// parseForgotten reads such a line; of any other it makes nothing.
+func parseForgotten(line string) []forgotten {
+	var f forgotten
+	if n, err := fmt.Sscanf(line, forgottenLine, &f.id, &f.at, &f.epoch); n < 3 || err != nil || !ValidID(f.id) {
+		return nil
+	}
+	return []forgotten{f}
+}
+
 // Peers returns the nodes it knew when it was last written.
 func (i *Identity) Peers() []Member {
 	i.mu.Lock()
@@ -163,11 +185,11 @@ func (i *Identity) Peers() []Member {
 
 // keep writes where this node is and which others it knows. The id and whether
 // the node is leaving are its own.
-func (i *Identity) keep(self Member, peers []Member) error {
+func (i *Identity) keep(self Member, peers []Member, hidden []forgotten) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	self.ID, self.Leaving = i.self.ID, i.self.Leaving
-	i.self, i.peers = self, slices.Clone(peers)
+	i.self, i.peers, i.hidden = self, slices.Clone(peers), hidden
 	return i.write()
 }
 
@@ -184,6 +206,9 @@ func (i *Identity) text() string {
 	b.WriteString(Format(i.self, 0, 0, false, true) + "\n")
 	for _, m := range i.peers {
 		b.WriteString(Format(m, 0, 0, false, false) + "\n")
+	}
+	for _, f := range i.hidden {
+		fmt.Fprintf(&b, forgottenLine+"\n", f.id, f.at, f.epoch)
 	}
 	return b.String()
 }

@@ -118,7 +118,8 @@ func TestNodesConfWithPeers(t *testing.T) {
 	require.NoError(t, err)
 	peers := []Member{{ID: newID(), Host: "1.2.3.4", Port: 1, BusPort: 10001, Failed: true}, {ID: newID(), Host: "::1", Port: 2, BusPort: 3}}
 	require.NoError(t, i.SetLeaving(true))
-	require.NoError(t, i.keep(Member{ID: newID(), Self: true, Host: "1.2.3.5", Port: 7, BusPort: 8}, peers))
+	require.NoError(t, i.keep(Member{ID: newID(), Self: true, Host: "1.2.3.5", Port: 7, BusPort: 8}, peers, []forgotten{{newID(), 17, 4}}))
+	require.Contains(t, i.text(), "vars forgotten ")
 	require.Equal(t, i.ID()+" 1.2.3.5:7@8 myself,leaving 0 0 connected", i.Line())
 	require.NoError(t, i.Close())
 	again, err := OpenIdentity(path)

@@ -163,3 +163,21 @@ func TestResetThatCannotBeSaved(t *testing.T) {
 	require.ErrorIs(t, a.Reset(false), ErrClosed)
 	require.ErrorIs(t, a.Meet("127.0.0.1", 1, 0), ErrClosed)
 }
+
+// What was forgotten is not heard of again by a node that restarts, though others
+// still take it for alive.
+func TestForgetOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 3)
+	mesh(t, nodes)
+	a, b, c := nodes[0], nodes[1], nodes[2]
+	id := c.id()
+	c.stop()
+	require.NoError(t, a.Forget(id))
+	require.NoError(t, a.Save())
+	a.stop()
+	a.start()
+	eventually(t, "back", func() bool { return a.sees(b.id()) && b.sees(a.id()) })
+	require.True(t, b.sees(id), "b was not told")
+	require.Never(t, func() bool { _, ok := a.find(id); return ok }, 500*time.Millisecond, testPoll)
+}

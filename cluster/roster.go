@@ -139,6 +139,26 @@ func (r roster) hide(id string, left bool, epoch int64, now time.Time) {
 	p.hidden, p.left, p.hiddenAt, p.hideEpoch = true, left, now, max(epoch, p.meta.epoch)
 }
 
+// forgotten returns the nodes that are hidden because of a FORGET, ordered by id.
+func (r roster) forgotten(now time.Time) (list []forgotten) {
+	for id, p := range r {
+		if p.hidden && !p.left && now.Sub(p.hiddenAt) < forgetTime {
+			list = append(list, forgotten{id, p.hiddenAt.UnixMilli(), p.hideEpoch})
+		}
+	}
+	slices.SortFunc(list, func(a, b forgotten) int { return strings.Compare(a.id, b.id) })
+	return list
+}
+
+// rehide hides a node that was forgotten before this one was started.
+func (r roster) rehide(f forgotten, now time.Time) {
+	at := time.UnixMilli(f.at)
+	if past := now.Sub(at); past < 0 || past >= forgetTime {
+		return
+	}
+	r.hide(f.id, false, f.epoch, at)
+}
+
 // meet shows a node again, unless it is the life that has left: what that said
 // before may come late.
 func (r roster) meet(id string, epoch int64) {

@@ -1,5 +1,7 @@
 package replication
 
+import "fmt"
+
 // Situation is what decides whether a job can be placed.
 type Situation struct {
 	Copies    int  // nodes that shall hold the job, 1 or more
@@ -9,17 +11,20 @@ type Situation struct {
 }
 
 // Shortage says why a job cannot have the copies it asks for. Its text is the
-// protocol's, without the leading NOREPL.
+// protocol's, without the leading NOREPL, and how many copies are missing.
 type Shortage struct {
-	Reason string // why this node cannot hold a copy itself; "" when it can
+	Reason   string // why this node cannot hold a copy itself; "" when it can
+	Wanted   int    // copies
+	Possible int
 }
 
 func (e *Shortage) Error() string {
 	const text = "Not enough reachable nodes for the requested replication level"
+	missing := fmt.Sprintf(" (copies wanted %d, possible %d)", e.Wanted, e.Possible)
 	if e.Reason == "" {
-		return text
+		return text + missing
 	}
-	return text + ", since I'm unable to hold a copy of the message for the following reason: " + e.Reason
+	return text + ", since I'm unable to hold a copy of the message for the following reason: " + e.Reason + missing
 }
 
 // Plan returns how many peers must hold a copy, or a *Shortage. The reason why
@@ -33,11 +38,13 @@ func Plan(s Situation) (peers int, err error) {
 	if peers <= s.Reachable {
 		return peers, nil
 	}
-	if !external || peers-1 != s.Reachable {
-		return 0, &Shortage{}
+	short := &Shortage{Wanted: s.Copies, Possible: s.Reachable + s.Copies - peers}
+	switch {
+	case !external || peers-1 != s.Reachable:
+	case s.Leaving:
+		short.Reason = "I'm leaving the cluster"
+	default:
+		short.Reason = "I'm out of memory"
 	}
-	if s.Leaving {
-		return 0, &Shortage{Reason: "I'm leaving the cluster"}
-	}
-	return 0, &Shortage{Reason: "I'm out of memory"}
+	return 0, short
 }

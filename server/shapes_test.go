@@ -175,7 +175,7 @@ func TestShape3_11ErrorTexts(t *testing.T) {
 		{"SHOW bad", "BADID Invalid Job ID format."},
 		{"ACKJOB bad", "BADID Invalid Job ID format."},
 		{"WORKING " + unknown, "NOJOB Job not known in the context of this node."},
-		{"ADDJOB q x 0 REPLICATE 2", "NOREPL Not enough reachable nodes for the requested replication level"},
+		{"ADDJOB q x 0 REPLICATE 2", "NOREPL Not enough reachable nodes for the requested replication level (copies wanted 2, possible 1)"},
 		{"ADDJOB full x 0 MAXLEN 1", "MAXLEN Queue is already longer than the specified MAXLEN count"},
 		{"ADDJOB q x 0 DELAY 5 TTL 5", "ERR The specified DELAY is greater than TTL. Job refused since would never be delivered"},
 		{"ADDJOB paused x 0", "PAUSED Queue paused in input, try later"},
@@ -285,6 +285,8 @@ var infoFields = map[string]string{
 		"aof_current_rewrite_time_sec aof_last_bgrewrite_status aof_last_write_status",
 	"Stats": "total_connections_received total_commands_processed instantaneous_ops_per_sec total_net_input_bytes total_net_output_bytes " +
 		"instantaneous_input_kbps instantaneous_output_kbps rejected_connections latest_fork_usec",
+	"Cluster": "cluster_known_nodes cluster_reachable_nodes cluster_linked_nodes cluster_leaving cluster_bus_port gossip_messages_sent " +
+		"gossip_messages_received link_messages_sent link_messages_received link_bytes_sent link_bytes_received link_messages_refused link_messages_unknown",
 	"CPU": "used_cpu_sys used_cpu_user used_cpu_sys_children used_cpu_user_children",
 }
 

@@ -52,6 +52,26 @@ var intended = []servertest.Difference{
 		Reason: `design.md, cluster: a node that is bound to one address knows it, and says where its bus is if that is not 10000 above`,
 	},
 	{
+		Section: 2, Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\nq1\r\n$1\r\nb\r\n$1\r\n0\r\n$9\r\nREPLICATE\r\n$5\r\n65535\r\n`,
+		Reply:  `-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 65535, possible 1)\r\n`,
+		Reason: `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
+		Section: 2, Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\nq1\r\n$1\r\nb\r\n$1\r\n0\r\n$9\r\nREPLICATE\r\n$1\r\n2\r\n`,
+		Reply:  `-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 2, possible 1)\r\n`,
+		Reason: `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
+		Section: 2, Request: `*7\r\n$6\r\nADDJOB\r\n$2\r\nq1\r\n$1\r\nb\r\n$1\r\n0\r\n$9\r\nREPLICATE\r\n$1\r\n2\r\n$5\r\nASYNC\r\n`,
+		Reply:  `-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 2, possible 1)\r\n`,
+		Reason: `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
+		Section: 6, Line: 509, Request: `*4\r\n$6\r\nADDJOB\r\n$2\r\ns1\r\n$1\r\nx\r\n$1\r\n0\r\n`,
+		Reply:  `-NOREPL Not enough reachable nodes for the requested replication level, since I'm unable to hold a copy of the message for the following reason: I'm leaving the cluster (copies wanted 1, possible 0)\r\n`,
+		Reason: `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
 		Section: 6, Request: `*2\r\n$6\r\nCLIENT\r\n$5\r\nBOGUS\r\n`,
 		Reply:  `-ERR unknown subcommand 'BOGUS'. Try CLIENT HELP.\r\n`,
 		Reason: `clients.md 2.6: "any unknown CLIENT subcommand -> a plain -ERR unknown subcommand '..'. Try CLIENT HELP."`,

@@ -158,9 +158,12 @@ func (s *Shard) Forget(now int64, node uint16, pos int64, n int, fx *Effects) in
 
 // dropped is told that a node holds no copy of a job any more.
 func (s *Shard) dropped(now int64, from uint16, m *Message, fx *Effects) {
-	if h := s.index.find(&m.ID); h != 0 {
-		s.without(now, h, from, fx)
+	h := s.index.find(&m.ID)
+	if h == 0 {
+		return
 	}
+	s.setHolders(h, s.holders(h).Or(m.Holders)) // one of them may be new
+	s.without(now, h, from, fx)
 }
 
 // without takes a node out of the holders of a job.

@@ -11,6 +11,7 @@ type copies struct {
 	sync      uint16 // copies that ADDJOB waits for
 	said      said
 	number    uint8 // of the statement: a later one of the same node has a higher number, modulo 256
+	mine      uint8 // the number of this node's latest statement
 	flags     uint8
 	tries     uint8 // how often ptime was set anew
 	asked     asked // how far the holders were asked whether it may be queued here
@@ -42,7 +43,7 @@ const (
 	flagHas      = 1 << iota // the job has copies: this is not an empty place
 	flagOrigin               // this node spreads the job until as many nodes as wanted hold it
 	flagExternal             // this node holds no copy: it only spreads the job
-	flagMoved                // an at-most-once job that was given to another node, not delivered
+	flagMoved                // an at-most-once job that another node has: it was given away or is kept for it, not delivered
 	flagDrain                // another node is asked to take this one's copy
 	flagWide                 // Shard.wide has more of holders and confirmed
 )
@@ -79,6 +80,9 @@ func (s *Shard) addCopies(h uint32) *copies {
 	}
 	c := &sl.copies[(h-1)%slabSlots]
 	*c = copies{flags: flagHas, holders: 1 << Self, asked: neverAsked}
+	if j := s.slots.get(h); j.state == Active && j.flags&flagDelivered != 0 {
+		c.said = saidLeased // nobody had to be told
+	}
 	s.used += copiesSize
 	return c
 }
@@ -157,7 +161,8 @@ func (c *copies) state(what said) {
 		return
 	}
 	c.said, c.who = what, Self
-	c.number++
+	c.mine++
+	c.number = c.mine
 }
 
 // leased reports whether a consumer of this node has the job, and until when.

@@ -47,6 +47,9 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) bool {
 		c.flags = c.flags&^flagOrigin | flagDrain
 		c.ptime = now + drainWait
 		s.wheel.start(h)
+		if s.setHolders(h, s.holders(h).Or(to)) {
+			s.noteSet(h, false, fx)
+		}
 		s.sendCopy(now, h, to, fx)
 	}
 	return true
@@ -57,11 +60,12 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) bool {
 func (s *Shard) handOver(now int64, h uint32, to uint16, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	c.flags &^= flagDrain
+	s.setHolders(h, s.holders(h).With(to))
 	switch {
 	case c.leased(j, now) || !s.view.Leaving:
 		return
 	case j.retry == 0 && j.flags&flagDelivered != 0: // meanwhile
-		s.tell(now, SetOf(to), MsgDelJob, &j.id, fx)
+		s.tell(now, s.others(h), MsgDelJob, &j.id, fx)
 		s.remove(now, h, fx)
 		return
 	}
@@ -76,7 +80,6 @@ func (s *Shard) handOver(now int64, h uint32, to uint16, fx *Effects) {
 		}
 		s.send(now, SetOf(to), true, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Left: left}, fx)
 	}
-	id := j.id
-	s.tell(now, s.holders(h).With(to), MsgDropped, &id, fx)
+	s.send(now, s.others(h), true, &Message{Kind: MsgDropped, ID: j.id, Holders: s.others(h)}, fx)
 	s.remove(now, h, fx)
 }

@@ -99,9 +99,9 @@ func (s *Shard) acked(now int64, from uint16, m *Message, fx *Effects) bool {
 	if s.dummies[m.ID] == nil {
 		return false
 	}
-	s.dropDummy(&m.ID)
 	h, err := s.register(now, m.Job, m.Holders.With(from).With(Self), from)
 	if err == nil {
+		s.dropDummy(&m.ID)
 		s.acknowledge(now, h, s.slots.get(h), fx)
 	}
 	return err == nil

@@ -76,6 +76,8 @@ func (j *Job) validate(queue []byte) error {
 		return corrupt("impossible time")
 	case j.Repl == 0:
 		return corrupt("replicated to no node")
+	case j.ID == ID{}:
+		return corrupt("an id of zeros")
 	case j.ID.AtMostOnce() != (j.Retry == 0):
 		return corrupt("retry %d contradicts the id %s", j.Retry, j.ID)
 	case j.ID.Hash() != Hash16(queue):

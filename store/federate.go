@@ -20,7 +20,7 @@ const (
 	giverLasts   = 5000 // milliseconds since a node gave last
 	rateInterval = 1000 // of the buckets by which imports are counted
 	rateLasts    = 5000
-	movedKept    = 60_000 // an at-most-once job that was given is forgotten then, whatever became of it
+	movedKept    = 60_000 // an at-most-once job that was set aside is forgotten then, whatever became of it
 )
 
 // need is how a queue gets jobs from other nodes.
@@ -126,7 +126,7 @@ func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 		}
 		return
 	}
-	if q.pause&PauseOut != 0 || q.need.rate(now) > 0 || !s.view.Linked.Has(from) {
+	if q.pause&PauseOut != 0 || !s.view.Linked.Has(from) {
 		return
 	}
 	count := int(min(m.Count, needMost))
@@ -149,11 +149,8 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	c := s.addCopies(h)
 	s.setHolders(h, s.holders(h).With(to))
 	c.turn++
-	if once := j.retry == 0; once {
-		j.flags |= flagDelivered | flagSpent
-		s.spent.Load(h)
-		c.flags |= flagMoved
-		c.ptime = now + movedKept
+	if j.retry == 0 {
+		s.setAside(now, h, j, c)
 	} else {
 		j.qtime = now + int64(j.retry)*1000 + s.jitter()
 		c.said, c.who, c.until, c.asked = saidQueued, to, j.qtime, askNobody
@@ -193,7 +190,16 @@ func (s *Shard) refused(now int64, from uint16, m *Message, fx *Effects) {
 	}
 }
 
-// takeBack makes a moved job one that may be queued here again.
+// setAside makes an at-most-once job one that another node has, to queue and
+// deliver it: this one does so no more. Its timer is off the wheel.
+func (s *Shard) setAside(now int64, h uint32, j *slot, c *copies) {
+	j.flags |= flagDelivered | flagSpent
+	s.spent.Load(h)
+	c.flags = c.flags&^(flagDrain|flagOrigin) | flagMoved
+	c.ptime = now + movedKept
+}
+
+// takeBack makes a job that was set aside one that may be queued here again.
 func (s *Shard) takeBack(h uint32, j *slot, c *copies) {
 	s.spent.Delete(h)
 	j.flags &^= flagSpent | flagDelivered

@@ -145,20 +145,20 @@ func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error
 	if j.retry == 0 {
 		return 0, nil
 	}
-	until := now + int64(j.retry)*1000
 	if j.state == Queued {
-		s.unqueue(now, h, j, until, fx)
-	} else if until > j.qtime {
-		s.wheel.stop(h)
-		j.qtime = until
-		s.wheel.start(h)
-		s.note(h, true, fx)
+		s.unlink(now, h, j)
 	}
-	if c := s.slots.copies(h); c != nil && j.state == Active {
+	c := s.slots.copies(h)
+	told := c != nil && j.state == Active
+	s.wheel.stop(h)
+	j.qtime = max(j.qtime, now+int64(j.retry)*1000)
+	if told {
 		c.state(saidLeased)
-		s.wheel.stop(h)
 		c.asked = askNobody
-		s.wheel.start(h)
+	}
+	s.wheel.start(h)
+	s.note(h, true, fx)
+	if told {
 		s.sayLeased(now, h, s.others(h), MsgWorking, fx)
 	}
 	return j.retry, nil

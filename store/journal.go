@@ -106,6 +106,16 @@ func (s *Shard) putSize(j *slot) int64 {
 	return putFix + int64(len(s.queues[j.queue].name)) + int64(j.bodyLen) + int64(setSize(j.repl))
 }
 
+// recordSize is what the record that put journals of a job takes.
+func (s *Shard) recordSize(h uint32) int64 {
+	j := s.slots.get(h)
+	size := putFix + len(s.queues[j.queue].name) + int(j.bodyLen)
+	if s.slots.copies(h) != nil {
+		size += 2 + 2 + len(NodeID{})*min(s.holders(h).Len(), mostNodes)
+	}
+	return int64(size)
+}
+
 // Attach says that changes are journalled from now on, to segment or later of
 // a log whose records begin with segment since; both are at least 1, and
 // segment only grows. What was journalled before since counts as not journalled.
@@ -301,7 +311,7 @@ func (s *Shard) Rewrite(pos int64, n int, below uint32, room int, fx *Effects) (
 			continue
 		}
 		if h := uint32(pos + 1); s.slots.home(h) < below && s.slots.has(h) {
-			if !fits(s.putSize(s.slots.get(h))) {
+			if !fits(s.recordSize(h)) {
 				return pos, need
 			}
 			s.put(h, fx)

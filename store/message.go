@@ -16,7 +16,7 @@ const (
 	MsgSetAck                     // the job is acknowledged; these are its holders
 	MsgGotAck                     // I know now; FlagKnown says that I hold the job
 	MsgDelJob                     // forget the job
-	MsgDropped                    // I hold no copy of the job any more
+	MsgDropped                    // I hold no copy of the job any more; these do
 	MsgNeedJobs                   // consumers of this queue wait here: give me up to Count jobs
 	MsgYourJob                    // have this job
 	MsgRefused                    // I cannot take the job you gave me
@@ -98,7 +98,7 @@ func partsOf(k Kind) byte {
 		return partState | partCounts
 	case MsgLeased, MsgWorking:
 		return partState | partHolders
-	case MsgSetAck, MsgHolders:
+	case MsgSetAck, MsgHolders, MsgDropped:
 		return partHolders
 	case MsgNeedJobs, MsgPause:
 		return partQueue

@@ -141,10 +141,16 @@ func (s Set) at(i int) (found uint16) {
 // mostNodes bounds the nodes that a message or record names.
 const mostNodes = 1 << 12
 
-// appendSet appends how many nodes there are, and their ids.
+// appendSet appends how many nodes there are, and their ids. No cluster has more
+// than mostNodes: what exceeds them is left out.
 func appendSet(dst []byte, s Set, roll Roll) []byte {
-	dst = binary.LittleEndian.AppendUint16(dst, uint16(s.Len()))
+	left := min(s.Len(), mostNodes)
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(left))
 	s.Each(func(n uint16) bool {
+		if left == 0 {
+			return false
+		}
+		left--
 		id := roll.ID(n)
 		dst = append(dst, id[:]...)
 		return true

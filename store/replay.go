@@ -247,8 +247,8 @@ type Settled struct {
 // with), puts jobs in their queues and drops those whose TTL is over. It
 // returns the position to go on from, -1 when the shard is ready for use.
 //
-// A job that was queued is queued again, if this node alone holds it. One that
-// others hold too waits for its retry clock, as if it had been delivered when
+// A job that was queued is queued again, if this node alone holds it or it is at
+// most once: then nobody else queues it. Another that others hold too waits for its retry clock, as if it had been delivered when
 // it was queued: they are asked before it is queued again.
 func (s *Shard) Settle(now, pos int64, n int, trust Trust, fx *Effects, sum *Settled) (next int64) {
 	for ; n > 0 && pos < int64(s.slots.limit())-1; n-- {
@@ -275,6 +275,11 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 		s.drop(h)
 		return
 	}
+	lone := s.others(h).Empty()
+	if lone && j.state == Acked { // nobody is to be told
+		s.drop(h)
+		return
+	}
 	sum.Jobs++
 	s.wheel.stop(h)
 	queued := j.state == Queued
@@ -284,9 +289,8 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 	if queued || j.state == WaitRepl {
 		j.state = Active
 	}
-	lone := s.others(h).Empty()
-	if !lone {
-		s.settleCopy(now, h, j)
+	if c := s.slots.copies(h); c != nil {
+		s.settleCopies(now, h, j, c, lone)
 	}
 	delivered := j.flags&flagDelivered != 0
 	switch {
@@ -298,7 +302,7 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 			sum.Doubtful++
 			s.note(h, true, fx)
 		}
-	case queued && (lone || trust.QueueAll):
+	case queued && (lone || trust.QueueAll || j.retry == 0):
 		s.wheel.start(h)
 		s.link(now, h, j)
 		sum.Queued++
@@ -311,9 +315,8 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 // what they may have too, milliseconds.
 const rejoin = 3000
 
-// settleCopy makes a job ready that other nodes hold too.
-func (s *Shard) settleCopy(now int64, h uint32, j *slot) {
-	c := s.slots.copies(h)
+// settleCopies makes a job ready that other nodes hold too, or shall.
+func (s *Shard) settleCopies(now int64, h uint32, j *slot, c *copies, lone bool) {
 	switch {
 	case j.state == Acked:
 		s.setConfirmed(h, SetOf(Self))
@@ -325,7 +328,7 @@ func (s *Shard) settleCopy(now int64, h uint32, j *slot) {
 		s.setConfirmed(h, SetOf(Self))
 		c.ptime = now + rejoin/2 + s.jitter()
 	}
-	if j.retry == 0 {
+	if lone || j.retry == 0 {
 		return
 	}
 	c.asked = askNobody

@@ -38,7 +38,7 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 	c := s.slots.copies(h)
 	switch {
 	case j.state == Queued:
-		c.number++
+		c.state(saidQueued)
 		s.sayQueued(now, h, s.others(h), 0, fx)
 	case c.leased(j, now):
 		s.sayLeased(now, h, s.others(h), MsgLeased, fx)
@@ -143,7 +143,7 @@ func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said) {
 		return
 	}
 	until := now + min(m.Left, int64(j.retry)*1000)
-	if from != m.Who && c.said == what && c.who == m.Who {
+	if from != m.Who && c.said != saidNothing && c.who == m.Who {
 		switch newer := int8(m.Number - c.number); {
 		case newer < 0:
 			return
@@ -170,8 +170,15 @@ func (s *Shard) enqueueAt(now int64, m *Message, fx *Effects) {
 	if h == 0 {
 		return
 	}
-	j := s.slots.get(h)
-	if q := s.queues[j.queue]; j.state != Active || q.pause&PauseIn != 0 || j.retry == 0 && j.flags&flagDelivered != 0 {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	switch paused := s.queues[j.queue].pause&PauseIn != 0; {
+	case j.state != Active || c != nil && c.leased(j, now):
+		return
+	case j.retry > 0 && paused:
+		return // it comes when its retry clock runs out
+	case c != nil && c.flags&flagMoved != 0:
+		s.takeBack(h, j, c)
+	case j.retry == 0 && j.flags&flagDelivered != 0:
 		return
 	}
 	if m.Left <= 0 {
@@ -181,7 +188,7 @@ func (s *Shard) enqueueAt(now int64, m *Message, fx *Effects) {
 	j.flags &^= flagQueuedOnce
 	s.wheel.stop(h)
 	j.qtime = min(now+m.Left, mostTime-1)
-	if c := s.slots.copies(h); c != nil {
+	if c != nil {
 		c.asked = neverAsked
 	}
 	s.wheel.start(h)

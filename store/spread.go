@@ -28,6 +28,8 @@ const (
 	spreadFirst = 50   // milliseconds
 	spreadAdd   = 1000 // most, while ADDJOB waits
 	spreadMost  = 4000 // most, afterwards
+	// So often, three seconds in all, nodes that can be reached are asked alone.
+	spreadElsewhere = 5
 )
 
 // spread makes a new job one that other nodes shall hold too, and asks them.
@@ -151,6 +153,9 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 	more := 1
 	if j.state != WaitRepl {
 		more = max(0, int(j.repl)-confirmed.Len()-again.Len())
+		if c.tries >= spreadElsewhere {
+			more = max(more, 1) // they do not take it
+		}
 	}
 	fresh := s.pick(more, holders)
 	if s.setHolders(h, holders.Or(fresh)) {
@@ -202,6 +207,11 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 		var err error
 		if h, err = s.register(now, m.Job, holders, from); err != nil {
 			return err
+		}
+		if m.Job.Retry == 0 { // until its sender says ENQUEUE
+			s.wheel.stop(h)
+			s.setAside(now, h, s.slots.get(h), s.slots.copies(h))
+			s.wheel.start(h)
 		}
 		s.put(h, fx)
 	} else {

@@ -60,6 +60,8 @@ var rooms = map[string]room{
 	"server/cli":       {tests: []string{testServer}},
 	"server/clients":   {tests: []string{testServer, "github.com/redis/go-redis/v9", "github.com/gomodule/redigo", "github.com/redis/rueidis"}},
 	"server/reference": {tests: []string{testServer}},
+	"server/clustered": {tests: []string{testServer, "aof", "aof/memfs", "bench", "server/config", "server", "github.com/redis/go-redis/v9", sys}},
+	"server/compose":   {tests: []string{"bench", "github.com/redis/go-redis/v9"}},
 	"server/torture":   {tests: []string{testServer, "bench", sys}},
 
 	"store":       {others: []string{btree}, never: pure},

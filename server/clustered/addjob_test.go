@@ -25,14 +25,14 @@ func TestCopiesThatCannotBeAsked(t *testing.T) {
 		"SYNC 2 ASYNC":        "-ERR ASYNC answers at once, SYNC when so many nodes hold the job: choose one of them\r\n",
 		"RETRY 0":             "-ERR With RETRY set to 0 please explicitly set  REPLICATE to 1 (at-most-once delivery)\r\n",
 		"REPLICATE 2 RETRY 0": "-ERR With RETRY set to 0 please explicitly set  REPLICATE to 1 (at-most-once delivery)\r\n",
-		"REPLICATE 4":         "-NOREPL Not enough reachable nodes for the requested replication level\r\n",
-		"REPLICATE 4 ASYNC":   "-NOREPL Not enough reachable nodes for the requested replication level\r\n",
+		"REPLICATE 4":         "-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 4, possible 3)\r\n",
+		"REPLICATE 4 ASYNC":   "-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 4, possible 3)\r\n",
 		"REPLICATE":           "-ERR syntax error\r\n",
 		"SYNC":                "-ERR syntax error\r\n",
 	} {
 		require.Equal(t, want, c.Do(append([]string{"ADDJOB", "q", "b", "100"}, strings.Fields(options)...)...), options)
 	}
-	require.Equal(t, "-NOREPL Not enough reachable nodes for the requested replication level\r\n",
+	require.Equal(t, "-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 4, possible 3)\r\n",
 		c.Do("ADDJOB", "q", "b", "100", "REPLICATE", "5", "SYNC", "4"))
 	for i := range s.c {
 		require.Zero(t, number(t, s.c[i], "registered_jobs"), "node %d", i)

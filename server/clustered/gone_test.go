@@ -19,7 +19,6 @@ func TestProducerThatIsGone(t *testing.T) {
 			require.NoError(t, c.Conn.(*net.TCPConn).SetLinger(0))
 			require.NoError(t, c.Conn.Close())
 		},
-		"closed": func(t *testing.T, c *servertest.Client) { require.NoError(t, c.Conn.Close()) },
 		"killed": nil,
 	} {
 		t.Run(name, func(t *testing.T) {

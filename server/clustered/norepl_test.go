@@ -34,7 +34,6 @@ func TestAddsThatEndEarly(t *testing.T) {
 	}{
 		"DELJOB":   {[]string{"DELJOB", "ID"}, removed, nil},
 		"FLUSHALL": {[]string{"DEBUG", "FLUSHALL"}, removed, nil},
-		"RESET":    {[]string{"CLUSTER", "RESET", "SOFT"}, removed, nil},
 		"expired":  {[]string{"PING"}, removed, []string{"TTL", "1", "RETRY", "1"}},
 		"ACKJOB":   {[]string{"ACKJOB", "ID"}, `+ID` + "\r\n", nil},
 		"FASTACK":  {[]string{"FASTACK", "ID"}, `+ID` + "\r\n", nil},
@@ -60,10 +59,6 @@ func TestAddsThatEndEarly(t *testing.T) {
 			}
 			require.Equal(t, want, c.Raw())
 			cutOff(gates, 2, false)
-			if name == "RESET" {
-				s.eventually("no copy", func() bool { return s.copies(id) == 0 })
-				return
-			}
 			servertest.Whole(t, s.c...)
 			s.empty()
 			for i := range s.c {
@@ -82,12 +77,12 @@ func TestDeadNodeIsKnown(t *testing.T) {
 	s.c, s.ids = s.c[:2], s.ids[:2]
 	s.eventually("fail", func() bool { return s.c[0].ClusterInfo("cluster_reachable_nodes") == "1" })
 	require.Equal(t, "3", s.c[0].ClusterInfo("cluster_size"))
-	require.Equal(t, "-NOREPL Not enough reachable nodes for the requested replication level\r\n", s.c[0].Do("ADDJOB", "q", "b", "0", "REPLICATE", "3"))
+	require.Equal(t, "-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 3, possible 2)\r\n", s.c[0].Do("ADDJOB", "q", "b", "0", "REPLICATE", "3"))
 	id := s.c[0].Job("q", "b")
 	require.Equal(t, 2, s.copies(id))
 	require.EqualValues(t, 3, fields(t, s.c[0], id)["repl"])
 	require.Equal(t, "+OK\r\n", s.c[1].Do("CLUSTER", "LEAVING", "yes"))
 	s.eventually("it leaves", func() bool { return s.c[0].ClusterInfo("cluster_reachable_nodes") == "0" })
-	require.Equal(t, "-NOREPL Not enough reachable nodes for the requested replication level\r\n", s.c[0].Do("ADDJOB", "q", "b", "0", "REPLICATE", "2"))
+	require.Equal(t, "-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 2, possible 1)\r\n", s.c[0].Do("ADDJOB", "q", "b", "0", "REPLICATE", "2"))
 	s.c[0].Job("q", "b")
 }

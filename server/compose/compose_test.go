@@ -19,6 +19,7 @@ const (
 	atLeast      = 20_000           // answered adds below which the run shows nothing
 	atLeastFault = 100              // likewise, in each fault
 	startWithin  = 30 * time.Second // until a cluster is whole
+	failWithin   = time.Minute      // until the others have given up a node: cluster-node-timeout is 15 s
 	cutFor       = 20 * time.Second // longer than cluster-node-timeout: the node is given up
 	deadFor      = 8 * time.Second  // between docker kill and docker start
 	enoughWithin = time.Minute      // after the faults, until there were enough

@@ -1,6 +1,7 @@
 package compose_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -8,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
+
+// stocked is how many jobs a node has that is drained.
+const stocked = 50
 
 // run is a cluster under load.
 type run struct {
@@ -53,28 +57,39 @@ func (r *run) kill() {
 // back with another address, as its own was taken.
 func (r *run) cut() {
 	c := r.f.node(1)
+	id := must(r.t, c.addr, "CLUSTER", "MYID")
 	r.p.docker("network", "disconnect", r.p.network(), c.id)
 	require.Empty(r.t, r.f.node(1).ip)
 	r.p.docker("run", "-d", "--name", r.p.squatter(), "--network", r.p.network(), r.p.name)
 	r.last(cutFor)
-	var seen string
-	eventually(r.t, startWithin, "the node is given up", func() string {
-		seen = must(r.t, r.f.node(2).addr, "CLUSTER", "NODES")
-		if !strings.Contains(seen, "fail") {
-			return seen
-		}
-		return ""
-	})
+	eventually(r.t, failWithin, "the node is given up", func() string { return failed(r.f.node(2), id) })
 	r.p.docker("network", "connect", "--alias", service, r.p.network(), c.id)
 	r.t.Logf("  whole %.1fs after docker network connect", r.f.whole(3, startWithin).Seconds())
 	require.NotEqual(r.t, c.ip, r.f.node(1).ip, "the address was taken")
 	r.p.docker("rm", "-f", "-v", r.p.squatter())
 }
 
-// leave drains the newest node, removes it and has it forgotten.
+// failed returns "" if a node has given up another, or else what it knows.
+func failed(c container, id string) string {
+	nodes, err := ask(c.addr, "CLUSTER", "NODES")
+	if err != nil {
+		return err.Error()
+	}
+	for line := range strings.Lines(nodes) {
+		// id, address, flags, ...
+		if f := strings.Fields(line); len(f) > 2 && f[0] == id && slices.Contains(strings.Split(f[2], ","), "fail") {
+			return ""
+		}
+	}
+	return nodes
+}
+
+// leave drains the newest node, removes it and has it forgotten. What it held
+// has as many copies as before, elsewhere.
 func (r *run) leave() {
 	c := r.f.node(5)
 	id := must(r.t, c.addr, "CLUSTER", "MYID")
+	kept := r.stock(c)
 	require.Equal(r.t, "OK", must(r.t, c.addr, "CLUSTER", "LEAVING", "yes"))
 	took := eventually(r.t, startWithin, "the leaving node is empty", func() string {
 		left, err := c.jobs()
@@ -87,9 +102,43 @@ func (r *run) leave() {
 	r.p.scale(4)
 	for _, other := range r.f.refresh() {
 		require.NotEqual(r.t, c.id, other.id, "Compose removed another node than the newest")
+		// While gossip calls it alive a node that starts would hear of it again.
+		eventually(r.t, failWithin, "the removed node has failed", func() string { return failed(other, id) })
+	}
+	for _, other := range r.f.refresh() {
 		require.Equal(r.t, "OK", must(r.t, other.addr, "CLUSTER", "FORGET", id))
 	}
 	r.f.whole(4, startWithin)
+	copies := map[any]int{}
+	for _, other := range r.f.refresh() {
+		for _, id := range kept {
+			if text, err := ask(other.addr, "SHOW", id); err == nil { // not redis.Nil
+				require.Contains(r.t, text, id)
+				copies[id]++
+			}
+		}
+	}
+	for _, id := range kept {
+		require.GreaterOrEqual(r.t, copies[id], 3, "copies of %s: %v", id, copies)
+	}
+	must(r.t, r.f.node(1).addr, append([]any{"ACKJOB"}, kept...)...)
+	eventually(r.t, restWithin, "no copy outlives its ACKJOB", func() string {
+		for _, other := range r.f.refresh() {
+			if left := must(r.t, other.addr, "JSCAN", "BUSYLOOP", "QUEUE", "later"); left != "[0 []]" {
+				return other.name + " holds " + left
+			}
+		}
+		return ""
+	})
+}
+
+// stock adds jobs at a node that stay, as they are not yet due. The node and two
+// others have a copy.
+func (r *run) stock(c container) (ids []any) {
+	for i := range stocked {
+		ids = append(ids, must(r.t, c.addr, "ADDJOB", "later", i, 5000, "REPLICATE", 3, "DELAY", 3600))
+	}
+	return ids
 }
 
 // restart stops a node as an upgrade would, and starts it again.

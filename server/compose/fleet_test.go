@@ -135,7 +135,8 @@ func (f *fleet) empty(within time.Duration) time.Duration {
 	return eventually(f.p.t, within, "nodes without jobs", func() string {
 		for _, c := range f.refresh() {
 			if left, err := c.jobs(); err != nil || left != "0" {
-				return fmt.Sprintf("%s holds %s, %v", c.name, left, err)
+				jobs, _ := ask(c.addr, "JSCAN", "0", "COUNT", "1000", "REPLY", "all")
+				return fmt.Sprintf("%s holds %s, %v: %.2000s", c.name, left, err, jobs)
 			}
 		}
 		return ""

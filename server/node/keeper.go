@@ -35,7 +35,8 @@ const (
 	keepEvery   = time.Second // look at the log even if nobody kicks
 	rewriteRoom = 16 << 10    // most bytes journalled under one hold of a lock,
 	rewriteStep = 2048        // and positions visited
-	rewritePart = 256         // of a segment: what does not fit its end is wasted
+	rewritePart = 256         // of a segment
+	writePart   = 16          // of a segment is written at a time: what does not fit its end is wasted
 	oldestPart  = 8           // of the sealed segments, an eighth is rewritten at a time
 )
 
@@ -200,21 +201,26 @@ func (k *keeper) job(do func() error) error {
 // reclaim does the next best thing to make the log smaller, and reports
 // whether there may be more to do.
 func (k *keeper) reclaim() bool {
-	sealed := k.j.log.Sealed()
-	if len(sealed) == 0 || k.stopped() {
+	if k.stopped() {
 		return false
 	}
+	sealed := k.j.log.Sealed()
 	live, oldest := k.n.live(k.j.log.Head())
-	if oldest > sealed[0].Number {
+	if len(sealed) > 0 && oldest > sealed[0].Number {
 		return k.j.log.Drop(oldest) == nil
 	}
 	sizes := k.j.log.Sizes()
-	garbage := sizes.Sealed + sizes.HeadUsed - live
+	garbage := sizes.Sealed + sizes.HeadUsed - live - int64(k.n.Jobs()*aof.RecordOverhead)
 	percent := k.n.auto.percent.Load()
 	switch {
-	case k.j.log.Full() != nil && garbage > max(sizes.Head/4, int64(len(sealed)*k.room())):
+	case k.j.log.Full() != nil && garbage > sizes.Leeway/2:
 		// Whatever the thresholds say: there is space to be had, and none to spare.
-		// It must be more than may be wasted at the ends of segments on the way.
+		// It is more than may be lost on the way to it; see aof/DESIGN.md.
+		if len(sealed) == 0 {
+			return k.j.log.Rotate() == nil
+		}
+	case len(sealed) == 0:
+		return false
 	case percent == 0 || sizes.Disk < k.n.auto.minSize.Load() || garbage <= live/100*percent:
 		return false
 	case sizes.HeadUsed < sizes.Head/4:
@@ -224,17 +230,29 @@ func (k *keeper) reclaim() bool {
 }
 
 // rewriteOldest makes the oldest of the sealed segments needless and drops
-// them. On a full disk that is one at a time, and only if what lives in it fits
-// the reserve: half of it would free nothing and leave nothing.
+// them: as many as fit what is kept for that, so that what is begun can be
+// ended though the disk be full by then, but one at least. On a full disk that
+// has to fit what is left: half of it would free nothing and leave nothing.
 func (k *keeper) rewriteOldest(sealed []aof.SealedSegment) error {
-	last := sealed[(len(sealed)-1)/oldestPart].Number
-	if full := k.j.log.Full(); full != nil {
-		last = sealed[0].Number
-		if need := rewriteNeed(int(k.n.liveUntil(last))); int64(need.bytes) > k.j.log.Sizes().Free {
-			return full
+	first := sealed[0].Number
+	live := make([]int64, (len(sealed)-1)/oldestPart+1)
+	k.n.eachLive(func(segment uint32, b int64) {
+		if i := max(segment, first) - first; int(i) < len(live) {
+			live[i] += b
 		}
+	})
+	sizes, full := k.j.log.Sizes(), k.j.log.Full()
+	if full != nil && int64(rewriteNeed(int(live[0])).bytes) > sizes.Free {
+		return full
 	}
-	return k.rewriteBelow(last + 1)
+	sum, below := live[0], first+1
+	for _, b := range live[1:] {
+		if sum += b; int64(rewriteNeed(int(sum)).bytes) > sizes.Kept/5*4 {
+			break
+		}
+		below++
+	}
+	return k.rewriteBelow(below)
 }
 
 // rewriteBelow makes the segments before below needless and drops them.
@@ -257,19 +275,27 @@ func (k *keeper) rewrite(below uint32) error {
 	return nil
 }
 
+// rewriteShard waits for what it journalled whenever that is a part of a
+// segment.
 func (k *keeper) rewriteShard(sh *shard, below uint32) error {
 	least := k.room()
 	bytes := least
+	var mark Mark
 	for pos := int64(0); pos >= 0; {
 		if k.stopped() {
 			return ErrStopped
 		}
 		need := 0
-		err := k.n.apply(sh, rewriteNeed(bytes), &Mark{}, func(s *store.Shard, _ int64, fx *store.Effects) {
+		err := k.n.apply(sh, rewriteNeed(bytes), &mark, func(s *store.Shard, _ int64, fx *store.Effects) {
 			pos, need = s.Rewrite(pos, rewriteStep, below, bytes, fx)
 		})
 		if err := k.wait(err); err != nil {
 			return err
+		}
+		if sizes := k.j.log.Sizes(); sizes.Buffered >= sizes.Head/writePart {
+			if err := mark.Wait(); err != nil {
+				return err
+			}
 		}
 		bytes = max(least, need)
 	}
@@ -318,17 +344,6 @@ func (n *Node) eachLive(yield func(segment uint32, bytes int64)) {
 	for i := range n.shards {
 		n.shards[i].read(func(s *store.Shard) { s.Live(yield) })
 	}
-}
-
-// liveUntil returns the bytes of the records that are needed in segments up to
-// last.
-func (n *Node) liveUntil(last uint32) (bytes int64) {
-	n.eachLive(func(segment uint32, b int64) {
-		if segment <= last {
-			bytes += b
-		}
-	})
-	return bytes
 }
 
 // live returns the bytes of the records that are needed, and the oldest segment

@@ -32,6 +32,30 @@ var intended = []servertest.Difference{
 		Request: `*4\r\n$6\r\nADDJOB\r\n$2\r\ndn\r\n$1\r\nx\r\n$3\r\n400\r\n`, Reply: `+<JOB40~05a1>\r\n`,
 		Reason: `design.md: "r = min(3, nodes), s = min(r, 2): one dead node of three stops nobody" (B19)`,
 	},
+	{
+		Section: 7, Line: 573,
+		Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\ncq\r\n$1\r\nx\r\n$4\r\n1000\r\n$9\r\nREPLICATE\r\n$1\r\n4\r\n`,
+		Reply:   `-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 4, possible 3)\r\n`,
+		Reason:  `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
+		Section: 7, Line: 622,
+		Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\nlv\r\n$1\r\nx\r\n$4\r\n1000\r\n$9\r\nREPLICATE\r\n$1\r\n3\r\n`,
+		Reply:   `-NOREPL Not enough reachable nodes for the requested replication level, since I'm unable to hold a copy of the message for the following reason: I'm leaving the cluster (copies wanted 3, possible 2)\r\n`,
+		Reason:  `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
+		Section: 7, Line: 624,
+		Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\nlv\r\n$1\r\nx\r\n$4\r\n1000\r\n$9\r\nREPLICATE\r\n$1\r\n4\r\n`,
+		Reply:   `-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 4, possible 2)\r\n`,
+		Reason:  `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
+	{
+		Section: 7, Line: 626,
+		Request: `*6\r\n$6\r\nADDJOB\r\n$2\r\nlv\r\n$1\r\nx\r\n$4\r\n1000\r\n$9\r\nREPLICATE\r\n$1\r\n3\r\n`,
+		Reply:   `-NOREPL Not enough reachable nodes for the requested replication level (copies wanted 3, possible 2)\r\n`,
+		Reason:  `design.md: "the -NOREPL text says how many copies exist" (features.md), here how many there could be`,
+	},
 }
 
 // TestTranscript replays what three nodes of the reference were heard to

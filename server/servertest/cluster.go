@@ -118,7 +118,8 @@ func JoinAt(t testing.TB, addrs ...string) {
 	Whole(t, clients...)
 }
 
-// Meet sends CLUSTER MEET for the node of another client.
+// Meet sends CLUSTER MEET for the node of another client, once its own has
+// loaded its log.
 func (c *Client) Meet(other *Client) {
 	c.t.Helper()
 	r := other.Self()
@@ -128,7 +129,12 @@ func (c *Client) Meet(other *Client) {
 		host, _, err = net.SplitHostPort(other.Conn.RemoteAddr().String())
 		require.NoError(c.t, err)
 	}
-	require.Equal(c.t, "+OK\r\n", c.Do("CLUSTER", "MEET", host, r.Port, r.Bus))
+	var reply string
+	Until(c.t, "the node has loaded its log", wholeWithin, func() bool {
+		reply = c.Do("CLUSTER", "MEET", host, r.Port, r.Bus)
+		return !strings.HasPrefix(reply, "-LOADING")
+	})
+	require.Equal(c.t, "+OK\r\n", reply)
 }
 
 // Whole waits until the nodes of the clients are one cluster, each linked to

@@ -12,6 +12,7 @@ import (
 // and Reply are written as in the transcript, masks included.
 type Difference struct {
 	Section        int
+	Line           int // of the request; 0: every such request of the section
 	Request, Reply string
 	Reason         string // begins with what asks for it: B<n>, design.md or clients.md
 }
@@ -102,7 +103,7 @@ func (r *Replay) compare(asked, e Exchange) {
 	r.pairs++
 	want := e.Text
 	for i, d := range r.Intended {
-		if d.Section == asked.Section && d.Request == asked.Text {
+		if d.Section == asked.Section && d.Request == asked.Text && (d.Line == 0 || d.Line == asked.Line) {
 			require.NotEqual(r.t, e.Text, d.Reply, "line %d: the difference is none", e.Line)
 			r.used[i] = true
 			want = d.Reply
