@@ -18,8 +18,9 @@ func (c *Cluster) addressOf(id string) netip.AddrPort {
 }
 
 // Heard takes a node's present address from the hello of a link: it is believed
-// until gossip tells another. Empty and zero values tell nothing; neither does
-// a node that is no member.
+// until gossip tells another. Empty and zero values tell nothing. A node that is
+// not known, as this one was killed before it could write down whom it met, is
+// met.
 func (c *Cluster) Heard(id, host string, port, busPort int) {
 	ip, err := netip.ParseAddr(host)
 	if err == nil && c.may(ip) != nil {
@@ -28,6 +29,9 @@ func (c *Cluster) Heard(id, host string, port, busPort int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peers[id]
+	if p == nil && err == nil && id != c.id && ValidID(id) && !c.alone {
+		c.stranger(ip.Unmap(), port, busPort)
+	}
 	if p == nil || !p.shown(c.now()) {
 		return
 	}
@@ -47,6 +51,25 @@ func (c *Cluster) Heard(id, host string, port, busPort int) {
 	if !p.alive || p.member(id) != before {
 		c.wake()
 	}
+}
+
+// stranger meets a node that takes this one for a member, and is not known. The
+// caller holds c.mu.
+func (c *Cluster) stranger(ip netip.Addr, port, busPort int) {
+	t := target{host: ip.String(), port: port, bus: busPort}
+	for _, h := range c.handshakes {
+		if h.quiet && h.Host == t.host && h.BusPort == t.bus {
+			return
+		}
+	}
+	if t.check() != nil || c.closed {
+		return
+	}
+	c.wg.Go(func() {
+		if h, err := c.shake(t, true); err == nil {
+			c.meet(h, t)
+		}
+	})
 }
 
 // Dial connects to the bus of a member, from the address that this node is

@@ -107,10 +107,33 @@ func (s *session) settleAdding() bool {
 	return s.ready() > was
 }
 
+// giveUpAgain is the time until an ADDJOB that could not be given up is looked at
+// again, milliseconds.
+const giveUpAgain = 1000
+
+// hurry bounds the wait of all ADDJOBs: their client has closed its side, and may
+// be gone.
+func (s *session) hurry(most int64) {
+	if !s.adds() {
+		return
+	}
+	until := s.srv.node.Now() + most
+	for _, a := range s.adding {
+		if a.until == 0 || a.until > until {
+			a.until = until
+		}
+	}
+	s.addingUntil = until
+}
+
 // giveUp ends the wait of an ADDJOB whose time is up and returns its error, "" if
 // it was done at the last moment.
 func (s *session) giveUp(a *adding) string {
-	confirmed, silent, ok := s.srv.node.GiveUp(&a.id, &s.mark)
+	confirmed, silent, ok, err := s.srv.node.GiveUp(&a.id, &s.mark)
+	if err != nil { // the log has no room
+		a.until += giveUpAgain
+		return ""
+	}
 	if !ok {
 		a.until = 0 // its outcome is on the way
 		return ""
@@ -145,7 +168,7 @@ func (s *session) dropAdding(from int) {
 	for k := len(s.adding); k > 0 && s.adding[k-1].at >= from; k-- {
 		a := s.adding[k-1]
 		if a.outcome.Load() == addWaits {
-			s.srv.node.GiveUp(&a.id, &node.Mark{})
+			_, _, _, _ = s.srv.node.GiveUp(&a.id, &node.Mark{}) // else it stays until its copies or its TTL
 		}
 		s.addingBytes -= a.bytes
 		s.adding[k-1] = nil

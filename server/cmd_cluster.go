@@ -130,6 +130,11 @@ func (s *session) clusterReset(rest [][]byte) {
 		s.fail(errSyntax)
 		return
 	}
+	if err := s.srv.node.Flush(&s.mark); err != nil {
+		s.fail(err)
+		return
+	}
+	s.srv.node.SettleLinks() // others hear that waiting jobs are taken back
 	if err := s.srv.cluster.Reset(hard); err != nil {
 		s.failSave(err)
 		return

@@ -216,6 +216,10 @@ func (c *conn) limitOutput(limit int64) error {
 	return err
 }
 
+// eofPatience is how long ADDJOBs wait for a client that has closed its side of
+// the connection, milliseconds: it may still read, or be gone.
+const eofPatience = 10_000
+
 // Reasons to end a connection.
 var (
 	errGone           = errors.New("the client went away")
@@ -344,6 +348,7 @@ func (c *conn) sleep(at time.Time) (got bool, err error) {
 		return false, nil
 	case errors.Is(err, io.EOF) && !c.s.blocked():
 		c.eof = true
+		c.s.hurry(eofPatience)
 		return true, nil
 	}
 	return false, errGone

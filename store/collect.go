@@ -162,7 +162,13 @@ func (s *Shard) dropped(now int64, from uint16, m *Message, fx *Effects) {
 	if h == 0 {
 		return
 	}
-	s.setHolders(h, s.holders(h).Or(m.Holders)) // one of them may be new
+	if s.setHolders(h, s.holders(h).Or(m.Holders)) { // one of them is new
+		if s.slots.get(h).state == Acked {
+			s.put(h, fx)
+		} else {
+			s.noteSet(h, false, fx)
+		}
+	}
 	s.without(now, h, from, fx)
 }
 

@@ -29,7 +29,7 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) bool {
 		return false
 	}
 	c := s.addCopies(h)
-	if c.leased(j, now) || c.flags&flagDrain != 0 {
+	if c.leased(j, now) || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
 		return true
 	}
 	to := s.pick(1, s.holders(h))

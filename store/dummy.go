@@ -19,7 +19,7 @@ const dummyMost = 3600_000
 // dummyAck keeps the acknowledgement of an unknown job, and looks for its
 // holders. A job that is at most once is not worth it: it is delivered already.
 func (s *Shard) dummyAck(now int64, id *ID, fx *Effects) {
-	if id.AtMostOnce() || s.view.Known.Empty() || s.view.Leaving {
+	if id.AtMostOnce() || s.view.Known.Empty() {
 		return
 	}
 	d := s.dummies[*id]

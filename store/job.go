@@ -22,7 +22,10 @@ func (s *Shard) Ack(now int64, id *ID, fx *Effects) bool {
 	}
 	j := s.slots.get(h)
 	if j.state == Acked {
-		s.collect(now, h, fx)
+		tries := s.slots.copies(h).tries
+		if s.collect(now, h, fx); s.index.find(id) == h {
+			s.slots.copies(h).tries = tries // to say it often makes no holder a stranger
+		}
 		return false
 	}
 	s.acknowledge(now, h, j, fx)
@@ -168,8 +171,22 @@ func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error
 // leases run out. It reports whether more is due already.
 func (s *Shard) Tick(now int64, budget int, fx *Effects) (more bool) {
 	s.tickDummies(now, fx)
-	return s.wheel.advance(now, budget, func(h uint32) { s.fire(now, h, fx) })
+	for budget > 0 && len(fx.Outbox.Buf) < mailMost {
+		n := min(budget, tickStep)
+		budget -= n
+		if more = s.wheel.advance(now, n, func(h uint32) { s.fire(now, h, fx) }); !more {
+			return false
+		}
+	}
+	return true
 }
+
+// Copies of jobs may be large: Tick looks each so many jobs, and Drain each job,
+// whether there is mail of so many bytes already.
+const (
+	tickStep = 16
+	mailMost = 1 << 20
+)
 
 // fire handles a job whose timer ran out; it is off the wheel.
 func (s *Shard) fire(now int64, h uint32, fx *Effects) {

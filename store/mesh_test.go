@@ -95,6 +95,7 @@ func (m *mesh) views() {
 			}
 		}
 		n.s.SetView(v)
+		n.s.Rouse(m.now, 0, 1<<20)
 	}
 }
 

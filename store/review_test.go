@@ -424,8 +424,11 @@ func sound(t testing.TB, s *Shard, now int64) {
 		case j.state == WaitRepl:
 			require.NotZero(t, c.flags&flagOrigin, say)
 		}
-		if c.flags&(flagOrigin|flagDrain|flagMoved) != 0 {
+		if c.flags&(flagDrain|flagMoved) != 0 {
 			require.NotZero(t, c.ptime, say)
+		}
+		if c.flags&flagOrigin != 0 {
+			require.True(t, c.ptime != 0 || s.owing, say)
 		}
 		if c.flags&flagMoved != 0 {
 			require.Zero(t, j.retry, say)
@@ -607,6 +610,7 @@ func (w *world) views() {
 			}
 		}
 		n.s.SetView(v)
+		n.s.Rouse(w.m.now, 0, 1<<20)
 	}
 }
 

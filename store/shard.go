@@ -106,6 +106,7 @@ type Shard struct {
 	adders    map[uint32]Adder // of jobs that wait for their copies
 	dummies   map[ID]*dummy
 	dummyNext int64             // when the first of them is to be looked at, or before
+	owing     bool              // there are jobs that wait for Rouse
 	waited    *queue            // the first of those with waiters
 	hungry    map[string]hunger // nodes that wait for jobs, by queue
 
@@ -132,7 +133,7 @@ func (s *Shard) reset(now int64) {
 	s.used = 0
 	s.live, s.loading = tally{}, false
 	s.wide, s.adders, s.dummies = nil, map[uint32]Adder{}, map[ID]*dummy{}
-	s.dummyNext, s.waited = mostTime, nil
+	s.dummyNext, s.waited, s.owing = mostTime, nil, false
 	s.hungry = map[string]hunger{}
 }
 

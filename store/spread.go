@@ -162,7 +162,8 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 		s.noteSet(h, false, fx)
 		s.send(now, confirmed, false, &Message{Kind: MsgHolders, ID: j.id, Holders: s.holders(h)}, fx)
 	}
-	s.sendCopy(now, h, again.And(s.view.Linked).Or(fresh), fx)
+	to := again.And(s.view.Linked).Or(fresh)
+	s.sendCopy(now, h, to, fx)
 	most := int64(spreadMost)
 	if j.state == WaitRepl {
 		most = spreadAdd
@@ -170,8 +171,35 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 	s.wheel.stop(h)
 	c.tries = min(c.tries+1, 10)
 	c.ptime = now + min(most, int64(spreadFirst)<<c.tries) + s.jitter()/10
+	if to.Empty() && j.state != WaitRepl && c.tries > spreadElsewhere {
+		c.ptime, s.owing = 0, true // until Rouse
+	}
 	s.wheel.start(h)
 }
+
+// Rouse goes on with spreading jobs of which no node could take a copy, as now
+// one may: of up to n positions from pos on (0 to begin with). It returns the
+// position to go on from, -1 at the end.
+func (s *Shard) Rouse(now, pos int64, n int) int64 {
+	if pos == 0 {
+		if !s.owing {
+			return -1
+		}
+		s.owing = false
+	}
+	return s.walk(pos, n, func(h uint32) {
+		c := s.slots.copies(h)
+		if c == nil || c.flags&flagOrigin == 0 || c.ptime != 0 || s.slots.get(h).state == Acked {
+			return
+		}
+		s.wheel.stop(h)
+		c.ptime, c.tries = now+int64(s.random()%rouseSpan), 0
+		s.wheel.start(h)
+	})
+}
+
+// rouseSpan spreads what Rouse sets going, milliseconds.
+const rouseSpan = 2000
 
 // GiveUp ends the wait of a job's Adder, which is not told: whoever held the job
 // forgets it again, as if it was acknowledged. It reports false if the job does

@@ -52,14 +52,29 @@ func (n *Node) fillCopies(spec *store.Spec) {
 	spec.Sync = min(spec.Sync, spec.Repl)
 }
 
+// rouseBatch is how many jobs are looked at under one hold of a lock.
+const rouseBatch = 512
+
+// rouse goes on with the copies that no node could take before.
+func (n *Node) rouse() {
+	for i := range n.shards {
+		for pos := int64(0); pos >= 0; {
+			_ = n.apply(&n.shards[i], room{}, &Mark{}, func(s *store.Shard, now int64, _ *store.Effects) {
+				pos = s.Rouse(now, pos, rouseBatch)
+			})
+		}
+	}
+}
+
 // GiveUp ends the wait for the copies of a job that was added, as its producer
 // waits no more. ok is false if it had ended already. Otherwise the job is as if
 // it was acknowledged; confirmed is how many nodes held it, and silent are those
-// that were asked and did not answer.
-func (n *Node) GiveUp(id *store.ID, m *Mark) (confirmed int, silent []string, ok bool) {
+// that were asked and did not answer. An error is that of a log without room:
+// the wait goes on.
+func (n *Node) GiveUp(id *store.ID, m *Mark) (confirmed int, silent []string, ok bool, err error) {
 	var set store.Set
-	err := n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { confirmed, set, ok = s.GiveUp(now, id, fx) })
+	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { confirmed, set, ok = s.GiveUp(now, id, fx) })
 	silent = n.Names(set)
 	slices.Sort(silent)
-	return confirmed, silent, ok && err == nil
+	return confirmed, silent, ok, err
 }

@@ -26,7 +26,7 @@ func (n *Node) post(sh *shard, at Mark) {
 		replication.EndFrame(sh.frame, 0)
 		var wait replication.Waiter
 		if mail.Safe && at.j != nil {
-			wait = safety{at}
+			wait = safety{at.j}
 		}
 		mail.To.Each(func(number uint16) bool {
 			n.peers.links.Post(n.peers.roll.ID(number), sh.frame, wait)
@@ -42,10 +42,13 @@ func (n *Node) post(sh *shard, at Mark) {
 // frameKeep is how many bytes a shard keeps for the next message.
 const frameKeep = 64 << 10
 
-// safety waits until what a message depends on is safe.
-type safety struct{ m Mark }
+// safety waits until what a message depends on is safe. Messages of two shards
+// may be posted in another order than their places in the log have: it waits for
+// all that is in the log by the time it is asked, so the last of many covers the
+// others.
+type safety struct{ j *journal }
 
-func (s safety) Wait() error { return s.m.Wait() }
+func (s safety) Wait() error { return s.j.log.Commit(s.j.log.End()) }
 
 // receive does what a message of a peer says. Links call it, one after the other
 // for each peer.

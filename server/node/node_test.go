@@ -251,7 +251,7 @@ func TestLeaving(t *testing.T) {
 	s := spec("q", "x")
 	s.Repl = 2
 	_, _, err = n.Add(s, false, &Mark{})
-	require.EqualError(t, err, "Not enough reachable nodes for the requested replication level (copies wanted 2, possible 1)")
+	require.EqualError(t, err, "Not enough reachable nodes for the requested replication level (copies wanted 2, possible 0)")
 }
 
 // A scan sees everything that stays, whatever the size of its steps.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,7 @@ type peers struct {
 	forget  []uint16 // numbers of nodes that are to be taken out of all sets of holders
 	members atomic.Pointer[map[store.NodeID]uint16]
 
+	rouse     atomic.Bool  // a peer came that may take copies
 	resetting sync.RWMutex // held for writing while all is forgotten
 
 	refused atomic.Int64 // messages that no node can have sent
@@ -123,6 +125,12 @@ func (n *Node) AcceptLink(nc net.Conn) {
 // SetPeers says who else is in the cluster, dead or alive. Those that are not
 // named any more hold no copies.
 func (n *Node) SetPeers(list []Peer) {
+	n.peers.resetting.RLock()
+	defer n.peers.resetting.RUnlock()
+	n.setPeers(list)
+}
+
+func (n *Node) setPeers(list []Peer) {
 	p := &n.peers
 	p.mu.Lock()
 	fresh := make(map[store.NodeID]*member, len(list))
@@ -147,6 +155,7 @@ func (n *Node) SetPeers(list []Peer) {
 			p.forget = append(p.forget, m.number)
 		}
 	}
+	p.forget = slices.DeleteFunc(p.forget, func(number uint16) bool { return fresh[p.roll.ID(number)] != nil }) // it is back
 	p.list = fresh
 	p.members.Store(&members)
 	p.size.Store(int64(1 + len(fresh)))
@@ -165,7 +174,7 @@ func (n *Node) lookAtPeers() {
 		return
 	}
 	now, timeout := n.now(), p.bus.Timeout().Milliseconds()
-	v := &store.View{Leaving: n.Leaving()}
+	was, v := p.view.Load(), &store.View{Leaving: n.Leaving()}
 	changed := false
 	p.mu.Lock()
 	if now-p.looked > timeout/2 {
@@ -187,6 +196,9 @@ func (n *Node) lookAtPeers() {
 		if st.Up && p.links.Room(id) && (st.PingSent == 0 || now-st.PingSent < deaf) {
 			v.Linked = v.Linked.With(m.number)
 		}
+	}
+	if !v.Linked.In(was.Linked) {
+		p.rouse.Store(true)
 	}
 	p.view.Store(v)
 	p.mu.Unlock()
@@ -260,13 +272,16 @@ func (n *Node) forgetLeft() {
 	left := n.peers.forget
 	n.peers.forget = nil
 	n.peers.mu.Unlock()
-	for _, number := range left {
+	for k, number := range left {
 		for i := range n.shards {
 			for pos := int64(0); pos >= 0; {
 				err := n.apply(&n.shards[i], forJobs(forgetBatch), &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
 					pos = s.Forget(now, number, pos, forgetBatch, fx)
 				})
-				if err != nil {
+				if err != nil { // no room in the log: later
+					n.peers.mu.Lock()
+					n.peers.forget = append(n.peers.forget, left[k:]...)
+					n.peers.mu.Unlock()
 					return
 				}
 			}
@@ -274,12 +289,33 @@ func (n *Node) forgetLeft() {
 	}
 }
 
+// settleMost bounds the wait for messages that are on their way.
+const settleMost = 500 * time.Millisecond
+
+// SettleLinks waits until the peers were sent what there is to tell them, as far
+// as they can be reached, half a second at most.
+func (n *Node) SettleLinks() {
+	p := &n.peers
+	if p.links == nil {
+		return
+	}
+	for end := time.Now().Add(settleMost); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		waiting := 0
+		for id := range *p.members.Load() {
+			waiting += p.links.State(id).Outbox
+		}
+		if waiting == 0 {
+			return
+		}
+	}
+}
+
 // Reset forgets all peers, jobs and queues, and gives the node another id if
 // that is not "".
 func (n *Node) Reset(id string, m *Mark) error {
-	n.SetPeers(nil)
 	n.peers.resetting.Lock()
 	defer n.peers.resetting.Unlock()
+	n.setPeers(nil)
 	if err := n.Flush(m); err != nil {
 		return err
 	}

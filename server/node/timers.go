@@ -122,11 +122,14 @@ func (n *Node) tick(now int64) bool {
 
 // upkeep does what is due now and then in a cluster.
 func (n *Node) upkeep() {
+	n.forgetLeft()
 	if n.Size() == 1 {
 		return
 	}
 	n.lookAtPeers()
-	n.forgetLeft()
+	if n.peers.rouse.Swap(false) {
+		n.rouse()
+	}
 	for i := range n.shards {
 		waited := false
 		n.shards[i].read(func(s *store.Shard) { waited = s.Waited() })
