@@ -21,11 +21,6 @@ const (
 	testTimeout = time.Second // cluster-node-timeout
 )
 
-// discard is a log for memberlist.
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-
 // record is a log that can be searched.
 type record struct {
 	mu   sync.Mutex
