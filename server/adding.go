@@ -162,18 +162,15 @@ func (s *session) replace(at int, text string) int {
 	return moved
 }
 
-// dropAdding ends the wait of all ADDJOBs whose reply is at from or behind.
-// Nobody is there to be told, so their jobs are taken back.
-func (s *session) dropAdding(from int) {
-	for k := len(s.adding); k > 0 && s.adding[k-1].at >= from; k-- {
-		a := s.adding[k-1]
+// dropAdding takes back the jobs of all ADDJOBs that wait: nobody is there any
+// more to be told of them.
+func (s *session) dropAdding() {
+	for _, a := range s.adding {
 		if a.outcome.Load() == addWaits {
 			_, _, _, _ = s.srv.node.GiveUp(&a.id, &node.Mark{}) // else it stays until its copies or its TTL
 		}
-		s.addingBytes -= a.bytes
-		s.adding[k-1] = nil
-		s.adding = s.adding[:k-1]
 	}
+	s.adding = nil
 }
 
 // muteAdding forgets ADDJOBs that are not answered: their jobs go on.

@@ -49,15 +49,11 @@ func (s *Server) clusterNodes() string {
 	var b strings.Builder
 	for _, m := range s.cluster.Members() {
 		st := s.node.PeerState(m.ID)
-		b.WriteString(cluster.Format(m, s.wall(st.PingSent), s.wall(st.Pong), st.Suspect && !m.Handshake, st.Linked))
+		b.WriteString(cluster.Format(m, st.PingSent, st.Pong, st.Suspect && !m.Handshake, st.Linked))
 		b.WriteByte('\n')
 	}
 	return b.String()
 }
-
-// wall turns a time of the node's clock, which is the wall's at the start, into
-// what is told others; 0 stays 0.
-func (s *Server) wall(ms int64) int64 { return max(0, ms) }
 
 func (s *session) clusterInfo() {
 	known, size := 0, 0

@@ -150,7 +150,7 @@ func (s *session) close(sent uint64) {
 			s.endWait()
 		}
 	}
-	s.dropAdding(0)
+	s.dropAdding()
 	for i := range s.handed {
 		h := &s.handed[i]
 		if h.end > sent && (!h.id.AtMostOnce() || h.start >= sent) {

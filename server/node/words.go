@@ -13,6 +13,7 @@ type (
 	Spec      = store.Spec
 	ID        = store.ID
 	Set       = store.Set
+	Adder     = store.Adder
 	State     = store.State
 	Pause     = store.Pause
 	QueueStat = store.QueueStat
