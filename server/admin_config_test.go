@@ -203,7 +203,7 @@ func TestConfigSetMaxMemory(t *testing.T) {
 	c.Job("q", "without a limit")
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "maxmemory", "2mb"))
 	require.Equal(t, bulks("maxmemory", "2097152"), c.Do("CONFIG", "GET", "maxmemory"))
-	require.Regexp(t, `^-NOREPL .*I'm out of memory\r\n$`, fill(t, c), "three quarters are for jobs, the rest to end them")
+	require.Regexp(t, `^-NOREPL .*I'm out of memory \(copies wanted 1, possible 0\)\r\n$`, fill(t, c), "three quarters are for jobs, the rest to end them")
 }
 
 // fill adds jobs until one is refused, and returns why.

@@ -34,7 +34,7 @@ func TestClusterLeavingIsKeptOverARestart(t *testing.T) {
 	require.Equal(t, bulk(node), c.Do("CLUSTER", "MYID"))
 	require.Equal(t, "+yes\r\n", c.Do("CLUSTER", "LEAVING"))
 	require.Equal(t, "100", decode(t, c.Do("HELLO")).([]any)[2].([]any)[3])
-	require.Regexp(t, `^-NOREPL .*I'm leaving the cluster\r\n$`, c.Do("ADDJOB", "q", "x", "0"))
+	require.Regexp(t, `^-NOREPL .*I'm leaving the cluster \(copies wanted 1, possible 0\)\r\n$`, c.Do("ADDJOB", "q", "x", "0"))
 	require.Equal(t, ok, c.Do("CLUSTER", "LEAVING", "no"))
 	srv.Stop(t)
 

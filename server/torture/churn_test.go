@@ -41,7 +41,7 @@ func TestChurn(t *testing.T) {
 	p := start(t, "--client-write-timeout", "1")
 	c := p.Dial(t)
 	require.Equal(t, "*-1\r\n", c.Do("GETJOB", "NOHANG", "FROM", "churn", "other", "more"))
-	open, goroutines, used := descriptors(t, p), info(t, c, "memory", "go_goroutines"), info(t, c, "memory", "used_memory")
+	open, goroutines, used := sockets(t, p), info(t, c, "memory", "go_goroutines"), info(t, c, "memory", "used_memory")
 	before, seed := p.Resident(t), random(t).Uint64()
 
 	const churners = 20
@@ -62,7 +62,7 @@ func TestChurn(t *testing.T) {
 	}
 	require.Greater(t, total, 1000)
 	servertest.Until(t, "all are gone", patience, func() bool { return info(t, c, "clients", "connected_clients") == 1 })
-	servertest.Until(t, "no descriptor is left", patience, func() bool { return descriptors(t, p) <= open })
+	servertest.Until(t, "no socket is left", patience, func() bool { return sockets(t, p) <= open })
 	servertest.Until(t, "no goroutine is left", patience, func() bool { return info(t, c, "memory", "go_goroutines") <= goroutines+10 })
 	require.Zero(t, info(t, c, "clients", "blocked_clients"))
 	require.Zero(t, waiting(t, c, "churn"))

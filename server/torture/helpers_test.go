@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,21 @@ func descriptors(t *testing.T, p *servertest.Process) int {
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Cmd.Process.Pid))
 	require.NoError(t, err, "the server is gone")
 	return len(names)
+}
+
+// sockets returns how many sockets a server has open: files it opens and closes
+// as it likes.
+func sockets(t *testing.T, p *servertest.Process) (n int) {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", p.Cmd.Process.Pid)
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err, "the server is gone")
+	for _, name := range names {
+		if target, err := os.Readlink(filepath.Join(dir, name.Name())); err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
 }
 
 // info returns a figure of INFO.
