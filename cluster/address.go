@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -20,7 +21,7 @@ func (c *Cluster) addressOf(id string) netip.AddrPort {
 // Heard takes a node's present address from the hello of a link: it is believed
 // until gossip tells another. Empty and zero values tell nothing. A node that is
 // not known, as this one was killed before it could write down whom it met, is
-// met.
+// looked for, and a member when gossip says so.
 func (c *Cluster) Heard(id, host string, port, busPort int) {
 	ip, err := netip.ParseAddr(host)
 	if err == nil && c.may(ip) != nil {
@@ -29,8 +30,11 @@ func (c *Cluster) Heard(id, host string, port, busPort int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peers[id]
-	if p == nil && err == nil && id != c.id && ValidID(id) && !c.alone {
-		c.stranger(ip.Unmap(), port, busPort)
+	if p == nil && err == nil && !c.alone && ValidID(id) && id != c.id && !slices.Contains(c.former, id) && c.peers.room(id) {
+		c.peers.restore(Member{ID: id, Host: ip.String(), Port: port, BusPort: busPort}, c.now())
+		c.peers[id].named = true
+		c.wake()
+		return
 	}
 	if p == nil || !p.shown(c.now()) {
 		return
@@ -51,25 +55,6 @@ func (c *Cluster) Heard(id, host string, port, busPort int) {
 	if !p.alive || p.member(id) != before {
 		c.wake()
 	}
-}
-
-// stranger meets a node that takes this one for a member, and is not known. The
-// caller holds c.mu.
-func (c *Cluster) stranger(ip netip.Addr, port, busPort int) {
-	t := target{host: ip.String(), port: port, bus: busPort}
-	for _, h := range c.handshakes {
-		if h.quiet && h.Host == t.host && h.BusPort == t.bus {
-			return
-		}
-	}
-	if t.check() != nil || c.closed {
-		return
-	}
-	c.wg.Go(func() {
-		if h, err := c.shake(t, true); err == nil {
-			c.meet(h, t)
-		}
-	})
 }
 
 // Dial connects to the bus of a member, from the address that this node is

@@ -28,6 +28,8 @@ type peer struct {
 	dead  bool       // memberlist says so; with neither it has not heard of it yet
 	fail  bool       // shown as failed: dead, or silent too long
 
+	named bool // a link's hello said that it is there; gossip did not, so it is not shown
+
 	hidden    bool // by FORGET, or by its own RESET
 	left      bool // by its own RESET
 	hiddenAt  time.Time
@@ -41,7 +43,7 @@ type peer struct {
 // shown reports whether the peer is a member.
 func (p *peer) shown(now time.Time) bool {
 	switch {
-	case p.meta.alone:
+	case p.meta.alone, p.named:
 		return false
 	case !p.hidden:
 		return true
@@ -103,7 +105,7 @@ func (p *peer) live(now time.Time) {
 	if !p.alive {
 		p.since = now
 	}
-	p.alive, p.dead, p.fail, p.tries, p.next = true, false, false, 0, time.Time{}
+	p.alive, p.dead, p.fail, p.named, p.tries, p.next = true, false, false, false, 0, time.Time{}
 }
 
 // lose takes that gossip declared a node dead, or saw it leave. Which of the
@@ -175,7 +177,7 @@ func (r roster) age(now time.Time, silence time.Duration) {
 			if p.hidden && p.shown(now) {
 				p.hidden = false
 			}
-		case p.hidden && now.Sub(p.hiddenAt) >= forgetTime, p.meta.alone:
+		case p.hidden && now.Sub(p.hiddenAt) >= forgetTime, p.meta.alone, p.named && now.Sub(p.since) >= silence:
 			delete(r, id)
 		case p.dead && now.Sub(p.since) >= byeGrace, now.Sub(p.since) >= silence:
 			p.fail = true
@@ -224,7 +226,7 @@ func (r roster) due(now time.Time, jitter func(time.Duration) time.Duration) (id
 		}
 	}
 	for id, p := range r {
-		if p.alive || p.busy || busy >= retriesMax || !p.shown(now) || now.Before(p.next) || !p.bus().IsValid() {
+		if p.alive || p.busy || busy >= retriesMax || !p.shown(now) && !p.named || now.Before(p.next) || !p.bus().IsValid() {
 			continue
 		}
 		wait := min(retryFirst<<min(p.tries, 8), retryLast)
