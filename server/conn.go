@@ -52,10 +52,11 @@ type conn struct {
 	s   session
 
 	eof        bool
-	lastCall   time.Time // the server stops: nothing is read after this, zero if it does not
-	begun      time.Time // when the command that is arriving began to, zero if none is
-	heard      time.Time // last read
-	hasTimeout bool      // a read deadline is set
+	lastCall   time.Time    // the server stops: nothing is read after this, zero if it does not
+	begun      time.Time    // when the command that is arriving began to, zero if none is
+	heard      time.Time    // last read
+	heardAt    atomic.Int64 // the same, Unix nanoseconds, for the output
+	hasTimeout bool         // a read deadline is set
 
 	where atomic.Int32
 	woken atomic.Bool
@@ -73,7 +74,8 @@ func newConn(srv *Server, nc net.Conn, id int64) *conn {
 	c := &conn{srv: srv, nc: nc, bell: make(chan struct{}, 1), heard: time.Now()}
 	c.out.init(nc, func() time.Duration {
 		return time.Duration(srv.cfg.Get().ClientWriteTimeout) * time.Second
-	}, c.wake)
+	}, func() time.Time { return time.Unix(0, c.heardAt.Load()) }, c.wake)
+	c.heardAt.Store(c.heard.UnixNano())
 	c.info.init(id, nc)
 	c.s.init(srv, &c.info, c.wake)
 	c.s.monitored = c.push
@@ -336,6 +338,7 @@ func (c *conn) sleep(at time.Time) (got bool, err error) {
 	if n > 0 {
 		c.dec.Fill(n)
 		c.heard = time.Now()
+		c.heardAt.Store(c.heard.UnixNano())
 		c.srv.stats.netInput.Add(int64(n))
 		return true, nil
 	}

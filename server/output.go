@@ -25,7 +25,8 @@ type output struct {
 	nc      net.Conn
 	raw     syscall.RawConn // nil: no single non-blocking write; always use the goroutine
 	timeout func() time.Duration
-	wake    func() // tells the connection about err
+	heard   func() time.Time // when the client last sent something; any goroutine
+	wake    func()           // tells the connection about err
 
 	attempt func(fd uintptr) bool // made once: a closure a write would be garbage
 	try     []byte
@@ -41,8 +42,8 @@ type output struct {
 	err     error     // sticky
 }
 
-func (o *output) init(nc net.Conn, timeout func() time.Duration, wake func()) {
-	o.nc, o.timeout, o.wake = nc, timeout, wake
+func (o *output) init(nc net.Conn, timeout func() time.Duration, heard func() time.Time, wake func()) {
+	o.nc, o.timeout, o.heard, o.wake = nc, timeout, heard, wake
 	o.idle.L = &o.mu
 	o.raw = rawConn(nc)
 	o.attempt = func(fd uintptr) bool {
@@ -135,14 +136,16 @@ func (o *output) drain() {
 	_ = o.nc.SetWriteDeadline(time.Time{}) // it would fail the next send
 }
 
-// piece writes a piece; a deadline that passes after some progress is no error.
+// piece writes a piece; a deadline that passes after some progress is no error,
+// nor is it while the client still sends: it will read when it has sent all.
 func (o *output) piece(b []byte) (int, error) {
-	if err := o.nc.SetWriteDeadline(time.Now().Add(o.timeout())); err != nil {
+	timeout := o.timeout()
+	if err := o.nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return 0, err
 	}
 	n, err := o.nc.Write(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if n > 0 {
+		if n > 0 || time.Since(o.heard()) < timeout {
 			return n, nil
 		}
 		err = errStalled
