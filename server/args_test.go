@@ -107,7 +107,7 @@ func FuzzArgs(f *testing.F) {
 		if err == nil {
 			require.Positive(t, add.spec.TTL)
 			require.Less(t, add.spec.Delay, add.spec.TTL)
-			require.Positive(t, add.spec.Repl)
+			require.LessOrEqual(t, add.spec.Sync, max(1, add.spec.Repl), "0 copies are the default, here 1")
 			require.True(t, add.timeout >= 0 && add.spec.MaxLen >= 0)
 		}
 		get, err := parseGetJob(args, cfg)
