@@ -1,8 +1,9 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build image run test race lint fuzz torture strikes reference durable ci clean
+.PHONY: help build image run test race lint fuzz sim torture strikes reference compare ci clean
 
 FUZZSECONDS ?= 600
+SIMTIME ?= 60m
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
@@ -25,13 +26,19 @@ race: ## run the tests with the race detector
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	go vet ./...
+	go vet -tags planted,invariants ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags planted,invariants ./...
 
 fuzz: ## fuzz every target for FUZZSECONDS (600)
 	bash .ci/fuzz $(FUZZSECONDS)
 
-torture: build ## the long runs: every crash state, 200 kills, 10 million jobs, a cluster under fire (an hour, 8 GiB, root)
+sim: build ## simulate clusters for SIMTIME (60m) on all processors, and add the cluster-hours to the record
+	bin/disqo-bench sim -for $(SIMTIME) -record server/sim/hours.tsv
+
+torture: build ## the long runs: every crash state, 200 histories, 200 kills, 10 million jobs, a cluster under fire (an hour, 8 GiB, root)
 	go test ./aof -v -crash.full -timeout 60m
+	go test ./server/torture -v -run Linearizable -linear.runs 200 -timeout 60m
 	go test ./server/node -v -run RewriteHolds -holds.jobs 10000000
 	bin/disqo-bench torture kill -server bin/disqo -cycles 200
 	$(MAKE) strikes
@@ -43,8 +50,8 @@ strikes: build ## part, kill and freeze the nodes of a cluster for a quarter of 
 reference: ## run the reference's own test suite on our binary; DISQUE_SRC=path/to/disque, or it is cloned
 	bash .ci/reference
 
-durable: build ## what a log costs; REFERENCE=path/to/disque-server compares with that
-	bin/disqo-bench durable -server bin/disqo $(if $(REFERENCE),-reference $(REFERENCE))
+compare: build ## measure side by side with AGAINST=reference:disque=path/to/disque-server,list,stream,beanstalkd
+	bin/disqo-bench compare -server bin/disqo -against "$(AGAINST)" -parts throughput,memory,delivery,recovery
 
 ci: ## everything a change has to pass
 	bash .ci/run

@@ -1,6 +1,10 @@
 package aof
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/disqo/disqo/store/planted"
+)
 
 // choose makes an epoch the log: finds its head, its first segment and what is
 // stale, and checks that none is missing. Nothing of it is visited yet.
@@ -27,6 +31,9 @@ func (v *survey) choose(epoch []*file) error {
 	}
 	if v.first, err = v.firstOf(epoch[:at+1]); err != nil {
 		return err
+	}
+	if planted.Is(planted.StaleReplayStart) && v.first < head.number {
+		v.first++
 	}
 	behind := len(epoch) - at - 1
 	if err := v.tear(head, behind > mostSpares); err != nil {

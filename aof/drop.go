@@ -1,6 +1,10 @@
 package aof
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/disqo/disqo/store/planted"
+)
 
 // Drop forgets the segments below that number, of which nobody needs a record
 // any more: it makes everything appended so far durable together with a batch
@@ -17,7 +21,7 @@ func (l *Log) Drop(below uint32) error {
 		l.release()
 		return nil
 	}
-	if l.o.planted == unlinkEarly {
+	if planted.Is(planted.UnlinkEarly) {
 		_ = l.o.FS.Remove(l.path(segmentName(l.first)))
 	}
 	err := l.flushMarked(mark{first: below})

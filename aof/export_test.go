@@ -1,16 +1,5 @@
 package aof
 
-// Faults that tests build into the log.
-const (
-	AckBeforeSync    = ackBeforeSync
-	UnlinkEarly      = unlinkEarly
-	SkipDirSync      = skipDirSync
-	IgnoreShortWrite = ignoreShortWrite
-)
-
-// Plant builds a fault into the log that o will open.
-func (o *Options) Plant(b bug) { o.planted = b }
-
 // WithVersion returns a segment that says it is of another format.
 func WithVersion(b []byte, version uint32) []byte {
 	le.PutUint32(b[8:], version)

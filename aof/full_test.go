@@ -223,28 +223,6 @@ func TestDirectoryFailure(t *testing.T) {
 	require.ErrorIs(t, <-failed, syscall.EIO)
 }
 
-func TestPlantedFaults(t *testing.T) {
-	t.Parallel()
-	o := options(t)
-	fs := &faulty{FS: aof.OS()}
-	o.FS, o.Manual = fs, true
-	o.Plant(aof.IgnoreShortWrite)
-	l, _, _ := open(t, o)
-	l.Tick() // makes the spare
-	fs.short.Store(true)
-	require.NoError(t, l.Commit(put(t, l, "half of this is lost")), "the fault is there")
-	l.Abandon()
-
-	o = options(t)
-	fs = &faulty{FS: aof.OS()}
-	o.FS, o.Manual = fs, true
-	o.Plant(aof.AckBeforeSync)
-	l, _, _ = open(t, o)
-	l.Tick()
-	fs.sync.Store(true)
-	require.NoError(t, l.Commit(put(t, l, "not synced")), "the fault is there")
-}
-
 var _ io.Closer = (*aof.Log)(nil)
 
 // Whatever urgent records take of a full disk, what lives in the oldest segment

@@ -5,6 +5,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/disqo/disqo/store/planted"
 )
 
 // retryFull is how long the keeper waits before it tries again to allocate.
@@ -222,7 +224,7 @@ func (l *Log) prepare(f File, h segmentHeader, size int64) error {
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if l.o.planted == skipDirSync {
+	if planted.Is(planted.SkipDirSync) {
 		return nil
 	}
 	return l.o.FS.SyncDir(l.o.Dir)
@@ -250,6 +252,22 @@ func writeFull(f File, b []byte, off int64) error {
 		err = io.ErrShortWrite
 	}
 	return err
+}
+
+// writeAgain overwrites f from one offset up to another with what is there.
+func writeAgain(f File, from, to int64) error {
+	chunk := make([]byte, max(0, min(to-from, 1<<20)))
+	for from < to {
+		b := chunk[:min(to-from, int64(len(chunk)))]
+		if n, err := f.ReadAt(b, from); n < len(b) {
+			return err
+		}
+		if err := writeFull(f, b, from); err != nil {
+			return err
+		}
+		from += int64(len(b))
+	}
+	return nil
 }
 
 // writeZeros overwrites f from one offset up to another.

@@ -264,7 +264,8 @@ func (l *Log) before(v *survey) {
 }
 
 // last opens the segment that the log ends in as the head, wipes a torn end and
-// makes it durable.
+// makes it durable. What may not have been so before is written anew: if a sync
+// failed, the system has it in memory, takes it for written, and would lose it.
 func (l *Log) last(v *survey) error {
 	f, x := v.log[len(v.log)-1], &v.head
 	l.epoch, l.salt = f.header.epoch, f.header.salt
@@ -275,7 +276,8 @@ func (l *Log) last(v *survey) error {
 	}
 	l.head = &segment{number: f.number, path: path, file: file, size: f.size}
 	l.seq, l.first, l.off, l.syncedTo = x.last.seq, v.first, x.used, x.used
-	if x.why != "" {
+	err = writeAgain(file, int64(x.last.synced), x.used)
+	if err == nil && x.why != "" {
 		err = writeZeros(file, x.used, x.dirt)
 	}
 	if err == nil {

@@ -76,8 +76,6 @@ type Options struct {
 	// in its own goroutine; in the failing call if Manual, where it must not
 	// call the log.
 	OnFail func(error)
-
-	planted bug // set by tests only
 }
 
 const (

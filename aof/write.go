@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/disqo/disqo/store/planted"
 )
 
 // mark is what a batch says beside its records.
@@ -120,7 +122,7 @@ func (l *Log) write(batch []byte, payload int, m mark) error {
 	h.sum = checksum(batch[BatchHeader : BatchHeader+payload])
 	h.put(batch, l.salt)
 	n, err := head.file.WriteAt(batch, off)
-	if err == nil && n != len(batch) && l.o.planted != ignoreShortWrite {
+	if err == nil && n != len(batch) && !planted.Is(planted.IgnoreShortWrite) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
@@ -157,7 +159,7 @@ func (l *Log) syncHead() error {
 	l.mu.Unlock()
 	began := time.Now()
 	var err error
-	if l.o.planted != ackBeforeSync {
+	if !planted.Is(planted.AckBeforeSync) {
 		err = head.file.Sync()
 	}
 	took := time.Since(began)

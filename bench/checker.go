@@ -21,7 +21,7 @@ const (
 //     or the broker does not know a job that it delivered;
 //   - undone: a GETJOB that was sent after the job's ACKJOB was answered
 //     delivers the job;
-//   - phantom: a job comes that was never sent, was refused, has another id or
+//   - unexpected: a job comes that was never sent, was refused, has another id or
 //     another body;
 //   - twice: an at-most-once job is delivered twice.
 //
@@ -82,7 +82,7 @@ func (c *Checker) Refused(n uint64) {
 	c.v.Refused++
 	c.state[n] |= refused
 	if c.state[n]&delivered != 0 {
-		c.v.Phantom.add(n, c.open[n], "was refused, but delivered before")
+		c.v.Unexpected.add(n, c.open[n], "was refused, but delivered before")
 	}
 }
 
@@ -107,7 +107,7 @@ func (c *Checker) Strange(id, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.v.Delivered++
-	c.v.Phantom.add(0, id, why)
+	c.v.Unexpected.add(0, id, why)
 }
 
 // Delivered says that the GETJOB with the given stamp was answered with job n,
@@ -117,23 +117,23 @@ func (c *Checker) Delivered(stamp uint32, n uint64, id string) bool {
 	defer c.mu.Unlock()
 	c.v.Delivered++
 	if n >= uint64(len(c.state)) {
-		c.v.Phantom.add(n, id, "was never sent")
+		c.v.Unexpected.add(n, id, "was never sent")
 		return false
 	}
 	s := c.state[n]
 	if known := c.open[n]; known != "" && known != id {
-		c.v.Phantom.add(n, id, "was added as "+known)
+		c.v.Unexpected.add(n, id, "was added as "+known)
 	}
 	switch {
 	case s&refused != 0:
-		c.v.Phantom.add(n, id, "was refused")
+		c.v.Unexpected.add(n, id, "was refused")
 	case s&once != 0 && s&delivered != 0:
 		c.v.Twice.add(n, id, "")
 	case s&acked != 0 && stamp > c.ackedAt[n]:
 		c.v.Undone.add(n, id, "")
 	}
 	if s&delivered != 0 {
-		c.v.Repeated++
+		c.v.Duplicates++
 	}
 	c.state[n] = s&^unsure | delivered // it is here, so that ACKJOB came to nothing
 	if s&once != 0 {

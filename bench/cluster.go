@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"time"
 )
 
@@ -14,18 +13,22 @@ import (
 // drains it, and judges. What it finds wrong with jobs is in the report; the
 // error says why it could not go on. It needs root on Linux, and the ip
 // command.
-func Cluster(ctx context.Context, o ClusterOptions) (r ClusterReport, err error) {
+func Cluster(ctx context.Context, o ClusterOptions) (r TortureReport, err error) {
 	if err := o.fill(5, ClusterFaults...); err != nil {
 		return r, err
 	}
-	r.Seed, r.Nodes, r.Least = o.Seed, o.Nodes, o.Least
+	r = TortureReport{Program: "cluster", Seed: o.Seed, Nodes: o.Nodes, Least: o.Least}
 	for i, fault := range o.Faults {
-		run, err := clusterRun(ctx, &o, uint64(i), fault)
-		r.Runs = append(r.Runs, run)
+		dir, err := WorkDir(o.Dir, "disqo-cluster-"+fault+"-")
 		if err != nil {
+			return r, fmt.Errorf("bench: %w", err)
+		}
+		fmt.Fprintf(o.Progress, "%s: seed %d, %d nodes, %s\n", fault, o.Seed, o.Nodes, dir)
+		r.Runs = append(r.Runs, TortureRun{Name: fault, Least: leastWindow, Cluster: new(ClusterRun), Kept: dir})
+		t := &clusterTorture{o: &o, run: &r.Runs[i], check: NewChecker(), rng: rand.New(rand.NewPCG(o.Seed, uint64(i)))}
+		if err := t.run.end(o.Progress, t.check, t.play(ctx)); err != nil {
 			return r, fmt.Errorf("%s: %w", fault, err)
 		}
-		fmt.Fprintf(o.Progress, "%s: %s\n", fault, run.judgement())
 	}
 	return r, nil
 }
@@ -33,7 +36,7 @@ func Cluster(ctx context.Context, o ClusterOptions) (r ClusterReport, err error)
 // clusterTorture is one run of Cluster.
 type clusterTorture struct {
 	o     *ClusterOptions
-	run   *ClusterRun
+	run   *TortureRun
 	check *Checker
 	rng   *rand.Rand
 	nodes *nodes
@@ -43,41 +46,22 @@ type clusterTorture struct {
 	phase string    // what it was about
 }
 
-// clusterRun is the torture by one fault. The files of a run in which all went
-// well are removed.
-func clusterRun(ctx context.Context, o *ClusterOptions, number uint64, fault string) (run ClusterRun, err error) {
-	run = ClusterRun{Fault: fault}
-	dir, err := workDir(o.Dir, "disqo-cluster-"+fault+"-")
-	if err != nil {
-		return run, fmt.Errorf("bench: %w", err)
-	}
-	run.Kept = dir
-	fmt.Fprintf(o.Progress, "%s: seed %d, %d nodes, %s\n", fault, o.Seed, o.Nodes, dir)
-	t := &clusterTorture{o: o, run: &run, check: NewChecker(), rng: rand.New(rand.NewPCG(o.Seed, number))}
-	if t.nodes, err = startNodes(ctx, o, dir); err != nil {
-		run.Failures = []string{"it did not start"}
-		return run, err
+// play is the run from the start of the cluster to the end of the drain.
+func (t *clusterTorture) play(ctx context.Context) (err error) {
+	if t.nodes, err = startNodes(ctx, t.o, t.run.Kept); err != nil {
+		return err
 	}
 	defer t.nodes.close()
-	t.load = newClusterLoad(t.check, t.nodes, o)
+	t.load = newClusterLoad(t.check, t.nodes, t.o)
 	t.begun, t.told = time.Now(), time.Now()
 	if err = t.rounds(ctx); err == nil {
-		err = t.wait(ctx, "calm", o.Calm)
+		err = t.wait(ctx, "calm", t.o.Calm)
 	}
 	if err == nil {
 		err = t.drain(ctx)
 	}
-	run.NoRepl, run.Late = int(t.load.noRepl.Load()), int(t.load.late.Load())
-	run.count(t.check.Verdict(err == nil))
-	if err != nil {
-		run.Failures = []string{"it could not go on"}
-		return run, err
-	}
-	if run.judge(); run.OK() {
-		run.Kept = ""
-		return run, os.RemoveAll(dir)
-	}
-	return run, nil
+	t.run.Cluster.NoRepl, t.run.Cluster.Late = int(t.load.noRepl.Load()), int(t.load.late.Load())
+	return err
 }
 
 // rounds strikes and heals under load.
@@ -90,22 +74,24 @@ func (t *clusterTorture) rounds(ctx context.Context) error {
 		}
 	}
 	t.run.Load = time.Since(t.begun)
-	t.run.LoadDelivered = t.check.Verdict(false).Delivered
-	t.run.LoadAdded, t.run.LoadAcked = t.check.Counts()
+	t.run.loaded(t.check)
 	return nil
 }
 
 // round is a fault and the time to heal after it.
 func (t *clusterTorture) round(ctx context.Context, number int) error {
-	s := plan(t.run.Fault, len(t.nodes.all), t.rng)
-	name := fmt.Sprintf("round %d: %s %s", number, t.run.Fault, s.text)
-	r := ClusterRound{Number: number, Nodes: s.text}
-	began, _ := t.check.Counts()
+	s := plan(t.run.Name, len(t.nodes.all), t.rng)
+	name := fmt.Sprintf("round %d: %s %s", number, t.run.Name, s.text)
+	r := TortureRound{Number: number, Nodes: s.text}
+	begun := time.Now()
+	adds, acks := t.check.Counts()
 	if err := t.nodes.strike(&s); err != nil {
 		return err
 	}
 	err := t.wait(ctx, name, t.o.FaultTime)
-	healed, _ := t.check.Counts()
+	nowAdds, nowAcks := t.check.Counts()
+	r.Load, r.Due = time.Since(begun), t.check.Due()
+	r.Added, r.Acked = nowAdds-adds, nowAcks-acks
 	if err = errors.Join(err, t.nodes.heal(ctx, &s)); err != nil {
 		return err
 	}
@@ -113,36 +99,22 @@ func (t *clusterTorture) round(ctx context.Context, number int) error {
 		return err
 	}
 	ended, _ := t.check.Counts()
-	r.Fault, r.Heal = healed-began, ended-healed
-	t.run.Rounds = append(t.run.Rounds, r)
+	r.Healed = ended - nowAdds
+	t.run.add(r)
 	return nil
 }
 
-// Between two looks at the processes, and between two lines of progress.
-const (
-	clusterLook = 50 * time.Millisecond
-	clusterTell = 5 * time.Second
-)
+// clusterTell is the time between two lines of progress.
+const clusterTell = 5 * time.Second
 
 // wait lets time pass as long as no node ends by itself. It says how things are
 // when the phase begins, and every few seconds.
 func (t *clusterTorture) wait(ctx context.Context, phase string, d time.Duration) error {
-	tick := time.NewTicker(clusterLook)
-	defer tick.Stop()
-	for begun := time.Now(); time.Since(begun) < d; {
+	return t.nodes.wait(ctx, d, func() {
 		if phase != t.phase || time.Since(t.told) > clusterTell {
 			t.tell(phase)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		if err := t.nodes.ended(); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
 
 // tell writes a line of progress.

@@ -67,25 +67,25 @@ func (t *clusterTorture) queued(ctx context.Context) (sum int, err error) {
 // rest waits until no node holds a job, but not for long, and notes what is
 // left.
 func (t *clusterTorture) rest(ctx context.Context) error {
-	begun := time.Now()
+	begun, c := time.Now(), t.run.Cluster
 	for {
-		t.run.Left = t.run.Left[:0]
+		c.Left = c.Left[:0]
 		dry, whole := true, true
 		for i := range t.nodes.all {
 			text, err := t.nodes.ask(ctx, i, '$', "INFO")
 			if err != nil {
 				return fmt.Errorf("INFO of node %d: %w", i+1, errors.Join(err, t.nodes.ended()))
 			}
-			left, err := strconv.Atoi(field(text, "registered_jobs"))
+			left, err := strconv.Atoi(Field(text, "registered_jobs"))
 			if err != nil {
 				return fmt.Errorf("registered_jobs of node %d: %w", i+1, err)
 			}
-			t.run.Left = append(t.run.Left, left)
+			c.Left = append(c.Left, left)
 			dry = dry && left == 0
 			whole = t.nodes.whole(ctx, i) == nil && whole
 		}
-		t.run.Rest, t.run.Whole = time.Since(begun), whole
-		if dry && whole || t.run.Rest > restWithin {
+		c.Rest, c.Whole = time.Since(begun), whole
+		if dry && whole || c.Rest > restWithin {
 			return nil
 		}
 		if err := t.wait(ctx, "rest", clusterDrainLook); err != nil {

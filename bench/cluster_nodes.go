@@ -83,19 +83,12 @@ func (ns *nodes) close() {
 // start starts node i and waits for nothing. It dies with ctx.
 func (ns *nodes) start(ctx context.Context, i int) error {
 	n := ns.all[i]
-	args := append([]string{"--bind", ns.net.addr(i), "--port", strconv.Itoa(clusterPort), "--dir", n.dir}, ns.directives...)
-	p := &Process{Addr: n.addr, cmd: exec.CommandContext(ctx, ns.path, args...), exited: make(chan struct{})}
-	p.log = &processLog{addr: make(chan string, 1)}
+	p := newProcess(ctx, Program{Path: ns.path, Args: Flags(ns.net.addr(i), clusterPort, n.dir, ns.directives...), Dir: n.dir, Addr: n.addr})
 	out := io.MultiWriter(p.log, n.log)
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir, p.cmd.WaitDelay = out, out, n.dir, stopPatience
-	p.Started = time.Now()
-	if err := ns.net.start(i, p.cmd); err != nil {
-		return fmt.Errorf("bench: %w", err)
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if err := p.begin(func(c *exec.Cmd) error { return ns.net.start(i, c) }); err != nil {
+		return err
 	}
-	go func() {
-		_ = p.cmd.Wait() // how it ended is asked of ProcessState
-		close(p.exited)
-	}()
 	n.proc = p
 	return nil
 }
@@ -118,6 +111,28 @@ func (ns *nodes) ended() error {
 		case <-n.proc.Exited():
 			return fmt.Errorf("bench: node %d ended by itself with %v; its log ends:\n%s", n.index+1, n.proc.cmd.ProcessState, n.proc.Log())
 		default:
+		}
+	}
+	return nil
+}
+
+// Between two looks at the processes.
+const clusterLook = 50 * time.Millisecond
+
+// wait lets time pass as long as no node ends by itself. It calls look now and
+// then.
+func (ns *nodes) wait(ctx context.Context, d time.Duration, look func()) error {
+	tick := time.NewTicker(clusterLook)
+	defer tick.Stop()
+	for begun := time.Now(); time.Since(begun) < d; {
+		look()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if err := ns.ended(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -196,9 +211,18 @@ func (ns *nodes) whole(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	known, reached := field(text, "cluster_known_nodes"), field(text, "cluster_reachable_nodes")
-	if known != strconv.Itoa(len(ns.all)) || reached != strconv.Itoa(len(ns.all)-1) {
-		return fmt.Errorf("node %d knows %s nodes, itself included, of %d, and reaches %s others", i+1, known, len(ns.all), reached)
+	if err := Whole(text, len(ns.all)); err != nil {
+		return fmt.Errorf("node %d %w", i+1, err)
+	}
+	return nil
+}
+
+// Whole returns an error unless the node that answered CLUSTER INFO so knows so
+// many nodes, itself included, and reaches all others.
+func Whole(info string, nodes int) error {
+	known, reached := Field(info, "cluster_known_nodes"), Field(info, "cluster_reachable_nodes")
+	if known != strconv.Itoa(nodes) || reached != strconv.Itoa(nodes-1) {
+		return fmt.Errorf("knows %s nodes, itself included, of %d, and reaches %s others", known, nodes, reached)
 	}
 	return nil
 }
@@ -228,8 +252,8 @@ func (ns *nodes) until(ctx context.Context, holds func() error) error {
 	}
 }
 
-// field returns a field of INFO, or "" if there is none.
-func field(info, name string) string {
+// Field returns a field of INFO, or "" if there is none.
+func Field(info, name string) string {
 	for line := range strings.Lines(info) {
 		if k, v, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && k == name {
 			return v

@@ -1,12 +1,15 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/disqo/disqo/bench/bounds"
 )
 
 // ClusterOptions say how to torture a cluster. The zero value of a field means
@@ -43,16 +46,15 @@ const (
 	addTimeout      = 400 * time.Millisecond // that an ADDJOB allows its node for the copies
 	clusterBacklog  = 20_000                 // jobs that are due at which producers pause
 	leastWindow     = 100                    // answered adds in each fault; with less it shows nothing
-	leastOps        = 500                    // answered commands a second of load; with less it shows nothing
 	restWithin      = 10 * time.Second       // from the end of the drain until no node holds a job
 )
 
 func (o *ClusterOptions) fill(nodes int, faults ...string) error {
-	o.Server, o.Nodes = or(o.Server, "./disqo"), or(o.Nodes, nodes)
-	o.Rounds, o.Rate, o.Seed, o.Least = or(o.Rounds, 5), or(o.Rate, 1000), or(o.Seed, 1), or(o.Least, 20_000)
-	o.FaultTime, o.HealTime, o.Calm = or(o.FaultTime, 10*time.Second), or(o.HealTime, 10*time.Second), or(o.Calm, 10*time.Second)
-	o.Producers, o.Consumers = or(o.Producers, 10), or(o.Consumers, max(10, o.Nodes))
-	o.Patience = or(o.Patience, 20*time.Second)
+	o.Server, o.Nodes = cmp.Or(o.Server, "./disqo"), cmp.Or(o.Nodes, nodes)
+	o.Rounds, o.Rate, o.Seed, o.Least = cmp.Or(o.Rounds, 5), cmp.Or(o.Rate, 1000), cmp.Or(o.Seed, 1), cmp.Or(o.Least, 20_000)
+	o.FaultTime, o.HealTime, o.Calm = cmp.Or(o.FaultTime, 10*time.Second), cmp.Or(o.HealTime, 10*time.Second), cmp.Or(o.Calm, 10*time.Second)
+	o.Producers, o.Consumers = cmp.Or(o.Producers, 10), cmp.Or(o.Consumers, max(10, o.Nodes))
+	o.Patience = cmp.Or(o.Patience, 20*time.Second)
 	if o.Directives == nil {
 		o.Directives = strings.Fields(ClusterDirectives)
 	}
@@ -73,11 +75,9 @@ func (o *ClusterOptions) fill(nodes int, faults ...string) error {
 	if o.Calm < 0 || o.Patience < 0 {
 		return errors.New("bench: Calm and Patience must not be negative")
 	}
-	return within([]bound{
-		{"Nodes", o.Nodes, 3, clusterNodesMax}, {"Rounds", o.Rounds, 1, 1000}, {"Rate", o.Rate, 1, 100_000},
-		{"Producers", o.Producers, 1, maxClients}, {"Consumers", o.Consumers, o.Nodes, maxClients},
-		{"Least", o.Least, 1, 1 << 31},
-		{"FaultTime in ms", int(o.FaultTime.Milliseconds()), 100, 3_600_000},
-		{"HealTime in ms", int(o.HealTime.Milliseconds()), 100, 3_600_000},
-	})
+	return bounds.Of("bench").
+		Int("Nodes", o.Nodes, 3, clusterNodesMax).Int("Rounds", o.Rounds, 1, 1000).Int("Rate", o.Rate, 1, 100_000).
+		Int("Producers", o.Producers, 1, maxClients).Int("Consumers", o.Consumers, o.Nodes, maxClients).
+		Int("Least", o.Least, 1, 1<<31).Int("FaultTime in ms", int(o.FaultTime.Milliseconds()), 100, 3_600_000).
+		Int("HealTime in ms", int(o.HealTime.Milliseconds()), 100, 3_600_000).Err()
 }

@@ -33,7 +33,7 @@ func ClusterProbe(ctx context.Context, o ClusterOptions) (r ProbeReport, err err
 		}
 	}
 	r.Seed, r.Nodes = o.Seed, o.Nodes
-	dir, err := workDir(o.Dir, "disqo-probe")
+	dir, err := WorkDir(o.Dir, "disqo-probe")
 	if err != nil {
 		return r, fmt.Errorf("bench: %w", err)
 	}
@@ -141,19 +141,7 @@ func (p *clusterProbe) serving(ctx context.Context, which []int) error {
 
 // wait lets time pass as long as no node ends by itself.
 func (p *clusterProbe) wait(ctx context.Context, d time.Duration) error {
-	tick := time.NewTicker(clusterLook)
-	defer tick.Stop()
-	for begun := time.Now(); time.Since(begun) < d; {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-		if err := p.nodes.ended(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.nodes.wait(ctx, d, func() {})
 }
 
 // copies returns how many of the jobs so many nodes know: the first figure is

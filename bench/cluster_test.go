@@ -103,69 +103,6 @@ func TestClusterOptions(t *testing.T) {
 	require.Contains(t, o.Directives, "--cluster-node-timeout")
 }
 
-// A job that comes again is a duplicate, told apart by whether its ACKJOB was
-// answered before it was asked for; it fails a run without faults only.
-func TestClusterDuplicates(t *testing.T) {
-	t.Parallel()
-	check := NewChecker()
-	deliver := func(n uint64) { check.Delivered(check.Asked(), n, "id") }
-	for range 1000 {
-		n := check.Send(false)
-		check.Added(n, "id")
-		deliver(n)
-		if n < 3 {
-			deliver(n) // before its ack
-		}
-		check.Acking(n)
-		check.Acked(n, true)
-		if n < 2 {
-			deliver(n) // after it
-		}
-	}
-	fine := ClusterRun{Fault: "halves", Load: time.Second, LoadAdded: 1000, Whole: true, Left: []int{0, 0}, Rounds: []ClusterRound{{Number: 1, Fault: 100}}}
-	run := fine
-	run.count(check.Verdict(true))
-	run.judge()
-	require.True(t, run.OK(), run.judgement())
-	require.Equal(t, []int{3, 2}, []int{run.BeforeAck, run.AfterAck})
-	require.InDelta(t, 5.0/1005, run.Share(), 1e-9)
-	run = fine
-	run.Fault = noFault
-	run.count(check.Verdict(true))
-	run.judge()
-	require.Equal(t, "FAILED: 5 duplicates without a fault", run.judgement())
-	run = fine
-	run.Fault, run.Late = noFault, 1
-	run.count(check.Verdict(true))
-	run.judge()
-	require.Contains(t, run.judgement(), "void: 1 GETJOBs")
-}
-
-func TestClusterJudge(t *testing.T) {
-	t.Parallel()
-	fine := ClusterRun{Fault: "halves", Load: time.Second, LoadAdded: 500, Whole: true, Left: []int{0, 0}, Rounds: []ClusterRound{{Number: 1, Fault: 100}}}
-	for want, spoil := range map[string]func(r *ClusterRun, v *Verdict){
-		"ok":                           func(*ClusterRun, *Verdict) {},
-		"FAILED: 2 lost":               func(_ *ClusterRun, v *Verdict) { v.Lost.Count = 2 },
-		"FAILED: 1 unexpected":         func(_ *ClusterRun, v *Verdict) { v.Phantom.Count = 1 },
-		"FAILED: node 2 still holds 7": func(r *ClusterRun, _ *Verdict) { r.Left = []int{0, 7} },
-		"FAILED: the cluster is not":   func(r *ClusterRun, _ *Verdict) { r.Whole = false },
-		"void: round 1 added 99 jobs":  func(r *ClusterRun, _ *Verdict) { r.Rounds = []ClusterRound{{Number: 1, Fault: 99}} },
-		"void: 499 operations":         func(r *ClusterRun, _ *Verdict) { r.LoadAdded = 499 },
-	} {
-		run, v := fine, Verdict{Added: 500}
-		spoil(&run, &v)
-		run.count(v)
-		run.judge()
-		require.Contains(t, run.judgement(), want)
-		report := ClusterReport{Runs: []ClusterRun{run}, Least: 500}
-		require.Equal(t, want == "ok", report.Err() == nil)
-		require.Contains(t, report.String(), "halves")
-		report.Least++
-		require.Error(t, report.Err())
-	}
-}
-
 // What the probe measures is the longest time between two answers, up to now.
 func TestProberGap(t *testing.T) {
 	t.Parallel()
@@ -215,8 +152,8 @@ func TestSkip(t *testing.T) {
 
 func TestField(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "12", field("# Jobs\r\nregistered_jobs:12\r\n", "registered_jobs"))
-	require.Empty(t, field("registered_jobs_2:12", "registered_jobs"))
+	require.Equal(t, "12", Field("# Jobs\r\nregistered_jobs:12\r\n", "registered_jobs"))
+	require.Empty(t, Field("registered_jobs_2:12", "registered_jobs"))
 }
 
 // A broker that does not answer is left for the next, and back again.

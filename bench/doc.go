@@ -1,13 +1,12 @@
-// Package bench loads, measures and tortures brokers that speak Disque's
-// commands.
+// Package bench starts brokers that speak Disque's commands and tortures them.
 //
-//   - Run makes load on a broker that runs, and measures the three phases of a
-//     job's life: produce, consume and acknowledge, and both at once.
-//   - Durable starts brokers and measures what a log costs, in pairs.
 //   - Kill starts a broker, kills it again and again under load, and judges by a
-//     Checker whether it kept its word. Other tortures share the Checker and its
-//     Verdict.
+//     Checker whether it kept its word. Cluster does the like with clusters;
+//     both share the Checker and the TortureReport.
+//   - Sim runs the simulator for long, and keeps count of its hours.
+//   - StartProcess runs a broker in a process of its own.
 //
-// It talks raw RESP over many connections and knows nothing of the broker's
-// inside: what is true of disqo can be tried on any other.
+// Package load makes load and measures it; package compare measures brokers side
+// by side. All talk raw RESP and know nothing of the broker's inside: what is
+// true of disqo can be tried on any other.
 package bench

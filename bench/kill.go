@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
+	"net"
+	"strconv"
 	"time"
 )
 
@@ -21,75 +22,69 @@ const (
 // Kill starts a broker with a log, loads it, kills it with SIGKILL at a random
 // moment and starts it again on the same directory, over and over; at the end
 // it drains the broker and judges. What it finds wrong with jobs is in the
-// report's Verdict; the error says why it could not go on.
-func Kill(ctx context.Context, o KillOptions) (r KillReport, err error) {
+// report, which has one run; the error says why it could not go on.
+func Kill(ctx context.Context, o KillOptions) (r TortureReport, err error) {
 	if err := o.fill(); err != nil {
 		return r, err
 	}
-	dir, err := workDir(o.Dir, "disqo-kill")
+	dir, err := WorkDir(o.Dir, "disqo-kill")
 	if err != nil {
 		return r, fmt.Errorf("bench: %w", err)
 	}
-	r.Seed, r.Policy = o.Seed, o.Policy
+	r = TortureReport{Program: "kill", Seed: o.Seed, Nodes: 1, Least: o.Cycles * voidBelow}
+	r.Runs = []TortureRun{{Name: o.Policy, Least: voidBelow, spare: 10 + o.Cycles/4, Kept: dir}}
 	k := &killer{
-		o: o, report: &r, check: NewChecker(), rng: rand.New(rand.NewPCG(o.Seed, 0)),
-		prog: Program{Path: o.Server, Dir: dir, Port: o.Port, Args: []string{"--appendonly", "yes", "--appendfsync", o.Policy}},
+		o: o, run: &r.Runs[0], check: NewChecker(), rng: rand.New(rand.NewPCG(o.Seed, 0)),
+		prog: Program{Path: o.Server, Dir: dir, Args: Flags("127.0.0.1", o.Port, dir, "--appendonly", "yes", "--appendfsync", o.Policy)},
+	}
+	if o.Port != 0 {
+		k.prog.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port))
 	}
 	k.load = newKillLoad(k.check, o)
-	fmt.Fprintf(o.Progress, "seed %d, policy %s, %s\n", o.Seed, o.Policy, dir)
+	fmt.Fprintf(o.Progress, "%s: seed %d, %s\n", o.Policy, o.Seed, dir)
 	if err = k.cycles(ctx); err == nil {
 		err = k.drain(ctx)
 	}
-	r.Verdict = k.check.Verdict(err == nil)
-	if err == nil && r.Verdict.OK() {
-		return r, os.RemoveAll(dir)
-	}
-	r.Kept = dir
-	return r, err
+	return r, k.run.end(o.Progress, k.check, err)
 }
 
 // killer is one run of Kill.
 type killer struct {
-	o      KillOptions
-	report *KillReport
-	check  *Checker
-	rng    *rand.Rand
-	prog   Program
-	load   *killLoad
+	o     KillOptions
+	run   *TortureRun
+	check *Checker
+	rng   *rand.Rand
+	prog  Program
+	load  *killLoad
 }
 
-// cycles kills until enough kills count.
+// cycles kills until enough kills count, or too many do not.
 func (k *killer) cycles(ctx context.Context) error {
-	for n := 1; k.report.Kills < k.o.Cycles; n++ {
+	for n := 1; n <= k.o.Cycles+k.run.Void && k.run.Void <= k.run.spare; n++ {
 		c, err := k.cycle(ctx, n)
 		if err != nil {
 			return fmt.Errorf("cycle %d: %w", n, err)
 		}
 		void := ""
-		if c.Void = c.Added < voidBelow; c.Void {
-			k.report.Void++
+		if k.run.add(c) {
 			void = " void"
-		} else {
-			k.report.Kills++
 		}
-		k.report.Cycles = append(k.report.Cycles, c)
+		k.run.Load += c.Load
 		fmt.Fprintf(k.o.Progress, "cycle %d%s  load %d ms  added %d  acked %d  due %d  restart %.1f ms\n", n, void,
 			c.Load.Milliseconds(), c.Added, c.Acked, c.Due, milliseconds(c.Restart))
-		if k.report.Void > 10+k.o.Cycles/4 {
-			return fmt.Errorf("%d cycles added less than %d jobs: this shows nothing", k.report.Void, voidBelow)
-		}
 	}
+	k.run.loaded(k.check)
 	return nil
 }
 
 // cycle is one life: start, load, kill.
-func (k *killer) cycle(ctx context.Context, n int) (Cycle, error) {
+func (k *killer) cycle(ctx context.Context, n int) (TortureRound, error) {
 	p, err := StartProcess(ctx, k.prog)
 	if err != nil {
-		return Cycle{}, err
+		return TortureRound{}, err
 	}
 	defer p.Kill()
-	c := Cycle{Number: n, Restart: time.Since(p.Started)}
+	c := TortureRound{Number: n, Restart: time.Since(p.Started)}
 	adds, acks := k.check.Counts()
 	life := killAfterMin + time.Duration(k.rng.Int64N(int64(killAfterMax-killAfterMin)))
 	begun := time.Now()

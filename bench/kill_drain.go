@@ -33,7 +33,9 @@ func (k *killer) drain(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		fmt.Fprintf(k.o.Progress, "%s  %d ms  missing %d\n", name, time.Since(begun).Milliseconds(), k.check.Missing())
+		took := time.Since(begun)
+		k.run.Drain += took
+		fmt.Fprintf(k.o.Progress, "%s  %d ms  missing %d\n", name, took.Milliseconds(), k.check.Missing())
 	}
 	return nil
 }

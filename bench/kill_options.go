@@ -1,10 +1,15 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/disqo/disqo/bench/bounds"
 )
+
+const maxClients = 10_000
 
 // KillOptions say how to torture a broker by SIGKILL. The zero value of a
 // field means its default.
@@ -22,33 +27,11 @@ type KillOptions struct {
 	Progress  io.Writer     // a line a cycle; nil for none
 }
 
-// Cycle is one life of the broker.
-type Cycle struct {
-	Number  int           `json:"number"`
-	Void    bool          `json:"void,omitempty"` // too little was added for it to count
-	Load    time.Duration `json:"load_ns"`        // from the first client to the kill
-	Added   int           `json:"added"`          // ADDJOBs answered
-	Acked   int           `json:"acked"`          // jobs whose ACKJOB was answered
-	Due     int           `json:"due"`            // jobs due at the kill
-	Restart time.Duration `json:"restart_ns"`     // from the start of the process before the load until it served
-}
-
-// KillReport is what a torture came to.
-type KillReport struct {
-	Seed    uint64  `json:"seed"`
-	Policy  string  `json:"policy"`
-	Kills   int     `json:"kills"` // those that count
-	Void    int     `json:"void"`
-	Cycles  []Cycle `json:"cycles"`
-	Verdict Verdict `json:"verdict"`
-	Kept    string  `json:"kept,omitempty"` // the broker's directory, if something is wrong
-}
-
 func (o *KillOptions) fill() error {
-	o.Server, o.Policy = or(o.Server, "./disqo"), or(o.Policy, "always")
-	o.Cycles, o.Seed = or(o.Cycles, 200), or(o.Seed, 1)
-	o.Producers, o.Consumers, o.Backlog = or(o.Producers, 8), or(o.Consumers, 8), or(o.Backlog, 20_000)
-	o.Patience = or(o.Patience, 20*time.Second)
+	o.Server, o.Policy = cmp.Or(o.Server, "./disqo"), cmp.Or(o.Policy, "always")
+	o.Cycles, o.Seed = cmp.Or(o.Cycles, 200), cmp.Or(o.Seed, 1)
+	o.Producers, o.Consumers, o.Backlog = cmp.Or(o.Producers, 8), cmp.Or(o.Consumers, 8), cmp.Or(o.Backlog, 20_000)
+	o.Patience = cmp.Or(o.Patience, 20*time.Second)
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
@@ -57,8 +40,8 @@ func (o *KillOptions) fill() error {
 	default:
 		return fmt.Errorf("bench: Policy is %q, it must be always, everysec or no", o.Policy)
 	}
-	return within([]bound{
-		{"Cycles", o.Cycles, 1, 100_000}, {"Producers", o.Producers, 1, maxClients},
-		{"Consumers", o.Consumers, 1, maxClients}, {"Port", o.Port, 0, 65535}, {"Backlog", o.Backlog, 1000, 10_000_000},
-	})
+	return bounds.Of("bench").
+		Int("Cycles", o.Cycles, 1, 100_000).Int("Producers", o.Producers, 1, maxClients).
+		Int("Consumers", o.Consumers, 1, maxClients).Int("Port", o.Port, 0, 65535).
+		Int("Backlog", o.Backlog, 1000, 10_000_000).Err()
 }

@@ -37,10 +37,10 @@ func TestKill(t *testing.T) {
 		Server: servertest.Binary(t), Dir: t.TempDir(), Cycles: 2, Progress: &progress,
 	})
 	require.NoError(t, err, "%s", &progress)
-	require.True(t, r.Verdict.OK(), "%s", &r.Verdict)
-	require.Equal(t, 2, r.Kills)
-	require.Empty(t, r.Kept)
-	require.GreaterOrEqual(t, r.Verdict.Added, 1000)
+	require.NoError(t, r.Err(), "%s", &r)
+	require.GreaterOrEqual(t, len(r.Runs[0].Rounds), 2)
+	require.Empty(t, r.Runs[0].Kept)
+	require.GreaterOrEqual(t, r.Added(), 1000)
 	require.Contains(t, progress.String(), "cycle 2")
 }
 
@@ -51,12 +51,12 @@ func TestKillFindsLoss(t *testing.T) {
 		Server: forgetful(t), Dir: t.TempDir(), Cycles: 1, Seed: 7, Patience: time.Second,
 	})
 	require.NoError(t, err)
-	require.False(t, r.Verdict.OK())
-	require.Positive(t, r.Verdict.Lost.Count)
-	require.Equal(t, uint64(7), r.Seed)
-	require.DirExists(t, r.Kept)
-	require.Len(t, r.Cycles, 1)
-	require.Positive(t, r.Cycles[0].Acked)
+	run := r.Runs[0]
+	require.Positive(t, run.Verdict.Lost.Count)
+	require.ErrorContains(t, r.Err(), " lost; its files are in "+run.Kept+", the seed was 7")
+	require.DirExists(t, run.Kept)
+	require.Len(t, run.Rounds, 1)
+	require.Positive(t, run.Rounds[0].Acked)
 }
 
 // What keeps the torture from going on is an error that shows the log.

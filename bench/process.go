@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -27,9 +25,17 @@ const (
 // Program is a broker that can be started.
 type Program struct {
 	Path string   // of the binary
-	Args []string // directives; address, port and directory are added
-	Dir  string   // where it keeps its files
-	Port int      // to listen on, on 127.0.0.1; 0 for any, which is read from its log
+	Args []string // complete; see Flags
+	Dir  string   // where it runs
+	Addr string   // host:port that it will listen on; "" if it logs that
+
+	// Serves returns nil when it serves clients; nil for one that has QLEN.
+	Serves func(ctx context.Context, addr string) error
+}
+
+// Flags are the arguments of a broker that has the directives of Redis.
+func Flags(host string, port int, dir string, directives ...string) []string {
+	return append([]string{"--bind", host, "--port", strconv.Itoa(port), "--dir", dir}, directives...)
 }
 
 // Process is a broker in a process of its own.
@@ -38,6 +44,7 @@ type Process struct {
 	Started time.Time
 
 	cmd    *exec.Cmd
+	serves func(ctx context.Context, addr string) error
 	log    *processLog
 	exited chan struct{} // closed when it is gone
 }
@@ -45,8 +52,13 @@ type Process struct {
 // StartProcess starts a broker and waits until it serves clients, that is
 // until it has loaded its log. It is killed when ctx ends.
 func StartProcess(ctx context.Context, prog Program) (*Process, error) {
-	p, err := launch(ctx, prog)
+	path, err := filepath.Abs(prog.Path) // as it is started in another directory
 	if err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	prog.Path = path
+	p := newProcess(ctx, prog)
+	if err := p.begin((*exec.Cmd).Start); err != nil {
 		return nil, err
 	}
 	if err := p.serving(ctx); err != nil {
@@ -56,28 +68,34 @@ func StartProcess(ctx context.Context, prog Program) (*Process, error) {
 	return p, nil
 }
 
-// launch starts the process and waits for nothing but its address.
-func launch(ctx context.Context, prog Program) (*Process, error) {
-	path, err := filepath.Abs(prog.Path) // as it is started in another directory
-	if err != nil {
-		return nil, fmt.Errorf("bench: %w", err)
+// newProcess prepares a broker. It dies with ctx.
+func newProcess(ctx context.Context, prog Program) *Process {
+	p := &Process{Addr: prog.Addr, serves: prog.Serves, cmd: exec.CommandContext(ctx, prog.Path, prog.Args...), exited: make(chan struct{})}
+	if p.serves == nil {
+		p.serves = countable
 	}
-	args := append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(prog.Port), "--dir", prog.Dir}, prog.Args...)
-	p := &Process{cmd: exec.CommandContext(ctx, path, args...), exited: make(chan struct{})}
 	p.log = &processLog{addr: make(chan string, 1)}
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir, p.cmd.WaitDelay = p.log, p.log, prog.Dir, stopPatience
+	return p
+}
+
+// countable asks for the length of a queue, which -LOADING refuses.
+func countable(ctx context.Context, addr string) error {
+	_, err := Ask(ctx, addr, ':', "QLEN", "bench")
+	return err
+}
+
+// begin starts the process and lets its end be noticed.
+func (p *Process) begin(start func(*exec.Cmd) error) error {
 	p.Started = time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("bench: %w", err)
+	if err := start(p.cmd); err != nil {
+		return fmt.Errorf("bench: %w", err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // how it ended is asked of ProcessState
 		close(p.exited)
 	}()
-	if prog.Port != 0 {
-		p.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(prog.Port))
-	}
-	return p, nil
+	return nil
 }
 
 // serving waits until the broker answers without -LOADING.
@@ -94,11 +112,7 @@ func (p *Process) serving(ctx context.Context) error {
 		}
 	}
 	for tick := time.NewTicker(pollEvery); ; {
-		c, err := dial(ctx, p.Addr, dialPatience)
-		if err == nil {
-			_, err = c.do(':', "QLEN", "bench")
-			c.close()
-		}
+		err := p.serves(ctx, p.Addr)
 		if err == nil {
 			tick.Stop()
 			return nil
@@ -139,39 +153,23 @@ func (p *Process) Stop() error {
 	return nil
 }
 
-// Info returns the fields of INFO.
-func (p *Process) Info(ctx context.Context) (map[string]string, error) {
-	c, err := dial(ctx, p.Addr, dialPatience)
+// PID is the process' number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Ask sends a command over a connection of its own and returns the reply, of the
+// given kind, as text.
+func Ask(ctx context.Context, addr string, kind byte, command ...string) (string, error) {
+	c, err := dial(ctx, addr, dialPatience)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer c.close()
-	text, err := c.do('$', "INFO")
-	if err != nil {
-		return nil, err
-	}
-	fields := make(map[string]string)
-	for line := range strings.Lines(text) {
-		if k, v, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			fields[k] = v
-		}
-	}
-	return fields, nil
+	return c.do(kind, command...)
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens on now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// workDir makes a directory for a run below dir, or in the system's place for
+// WorkDir makes a directory for a run below dir, or in the system's place for
 // temporary files.
-func workDir(dir, name string) (string, error) {
+func WorkDir(dir, name string) (string, error) {
 	if dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return "", err

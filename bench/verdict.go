@@ -1,10 +1,6 @@
 package bench
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // sampleMax is how many of each kind of fault are kept and listed.
 const sampleMax = 20
@@ -31,25 +27,20 @@ func (f *Faults) add(n uint64, id, why string) {
 
 // Verdict is a Checker's report. It is the same for every torture.
 type Verdict struct {
-	Sent      int `json:"sent"`      // jobs sent
-	Added     int `json:"added"`     // answered with an id
-	Refused   int `json:"refused"`   // answered with an error
-	Unknown   int `json:"unknown"`   // not answered
-	Recovered int `json:"recovered"` // of the unknown: delivered later
-	Delivered int `json:"delivered"` // deliveries of all jobs
-	Repeated  int `json:"repeated"`  // deliveries after a job's first
-	Acked     int `json:"acked"`     // jobs whose ACKJOB was answered
-	Spent     int `json:"spent"`     // at-most-once jobs that may have gone with a GETJOB without an answer
+	Sent       int `json:"sent"`       // jobs sent
+	Added      int `json:"added"`      // answered with an id
+	Refused    int `json:"refused"`    // answered with an error
+	Unknown    int `json:"unknown"`    // not answered
+	Recovered  int `json:"recovered"`  // of the unknown: delivered later
+	Delivered  int `json:"delivered"`  // deliveries of all jobs
+	Duplicates int `json:"duplicates"` // deliveries after a job's first
+	Acked      int `json:"acked"`      // jobs whose ACKJOB was answered
+	Spent      int `json:"spent"`      // at-most-once jobs that may have gone with a GETJOB without an answer
 
-	Lost    Faults `json:"lost"`
-	Undone  Faults `json:"undone"`
-	Phantom Faults `json:"phantom"`
-	Twice   Faults `json:"twice"`
-}
-
-// OK reports whether nothing went wrong.
-func (v *Verdict) OK() bool {
-	return v.Lost.Count+v.Undone.Count+v.Phantom.Count+v.Twice.Count == 0
+	Lost       Faults `json:"lost"`
+	Unexpected Faults `json:"unexpected"`
+	Undone     Faults `json:"undone"`
+	Twice      Faults `json:"twice"`
 }
 
 func (v Verdict) clone() Verdict {
@@ -59,19 +50,7 @@ func (v Verdict) clone() Verdict {
 	return v
 }
 
-func (v *Verdict) faults() []*Faults { return []*Faults{&v.Lost, &v.Undone, &v.Phantom, &v.Twice} }
+// faultNames are the words for what faults returns.
+var faultNames = []string{"lost", "unexpected", "undone", "twice"}
 
-// String returns the figures in two lines and a line for each fault listed.
-func (v *Verdict) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "sent %d  added %d  refused %d  unknown %d (recovered %d)  delivered %d (repeated %d)  acked %d  spent %d\n"+
-		"lost %d  undone %d  phantom %d  twice %d\n",
-		v.Sent, v.Added, v.Refused, v.Unknown, v.Recovered, v.Delivered, v.Repeated, v.Acked, v.Spent,
-		v.Lost.Count, v.Undone.Count, v.Phantom.Count, v.Twice.Count)
-	for i, kind := range []string{"lost", "undone", "phantom", "twice"} {
-		for _, f := range v.faults()[i].Sample {
-			fmt.Fprintf(&b, "  %s: job %d %s %s\n", kind, f.Number, f.ID, f.Why)
-		}
-	}
-	return b.String()
-}
+func (v *Verdict) faults() []*Faults { return []*Faults{&v.Lost, &v.Unexpected, &v.Undone, &v.Twice} }

@@ -11,14 +11,18 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/disqo/disqo/cluster/crowd"
 )
 
 const (
-	undecidedMax     = 512             // connections that have not sent their first byte
-	undecidedHostMax = 64              // of them from one address
-	decideTime       = 5 * time.Second // they have that long, unless told otherwise
-	streamsMax       = 256             // gossip connections open at once, both ways
-	streamBytesMax   = 4 << 20         // that one may bring: 160 bytes or so for each node
+	undecidedMax     = 512              // connections that have not sent their first byte
+	undecidedHostMax = 64               // of them from one address
+	decideTime       = 5 * time.Second  // they have that long, unless told otherwise
+	streamsMax       = 256              // gossip connections that this node opened
+	streamsInMax     = 64               // and those that others did: each takes milliseconds
+	streamsHostMax   = 32               // of them from one address
+	streamBytesMax   = membersMax * 256 // that one may bring: 160 bytes or so for each node
 	acceptBackOffMin = 5 * time.Millisecond
 	acceptBackOffMax = time.Second
 	packetBytesMax   = 64 << 10
@@ -52,9 +56,12 @@ type bus struct {
 	port  int
 	log   *slog.Logger
 
+	plain bool                   // gossip is not encrypted: anybody can make it
 	link  func(net.Conn)         // takes an inbound link
 	local func(ip netip.Addr)    // this node was reached at, or reached others from, ip
 	may   func(netip.Addr) error // whether the node may talk to ip
+
+	connect func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) // from is invalid if any will do
 
 	ctx        context.Context // ends with the bus
 	cancel     context.CancelFunc
@@ -64,18 +71,20 @@ type bus struct {
 
 	deaf atomic.Bool // packets are dropped: RESET
 
-	mu        sync.Mutex
-	undecided map[netip.Addr]int
-	waiting   int                   // sum of undecided
-	open      map[net.Conn]struct{} // undecided and gossip connections
-	streams   int                   // gossip connections among them
+	undecided *crowd.Places
+	inbound   *crowd.Places // gossip connections of others
+
+	mu      sync.Mutex
+	open    map[net.Conn]struct{} // undecided and gossip connections
+	streams int                   // this node's own among them
 
 	sent, received atomic.Int64 // packets, and gossip connections
 }
 
 // start begins to accept and to receive.
 func (b *bus) start() {
-	b.undecided, b.open = map[netip.Addr]int{}, map[net.Conn]struct{}{}
+	b.open = map[net.Conn]struct{}{}
+	b.undecided, b.inbound = crowd.NewPlaces(undecidedHostMax, undecidedMax), crowd.NewPlaces(streamsHostMax, streamsInMax)
 	for _, d := range b.doors {
 		b.wg.Go(func() { b.accept(d.tcp) })
 		b.wg.Go(func() { b.receive(d.udp) })
@@ -97,10 +106,10 @@ func (b *bus) close() {
 	b.wg.Wait()
 }
 
-func (b *bus) accept(l *net.TCPListener) {
+func (b *bus) accept(l net.Listener) {
 	pause := acceptBackOffMin
 	for {
-		nc, err := l.AcceptTCP()
+		nc, err := l.Accept()
 		if b.ctx.Err() != nil {
 			if err == nil {
 				_ = nc.Close()
@@ -117,53 +126,49 @@ func (b *bus) accept(l *net.TCPListener) {
 			continue
 		}
 		pause = acceptBackOffMin
-		host := addrOf(nc.RemoteAddr())
-		if !b.enter(nc, host) {
+		if !b.enter(nc) {
 			_ = nc.Close()
 			continue
 		}
-		b.wg.Go(func() { b.decide(nc, host) })
+		b.wg.Go(func() { b.decide(nc) })
 	}
 }
 
-// enter counts an undecided connection, unless there are too many.
-func (b *bus) enter(nc net.Conn, host netip.Addr) bool {
+// enter notes an undecided connection, unless the bus is closed.
+func (b *bus) enter(nc net.Conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.waiting >= undecidedMax || b.undecided[host] >= undecidedHostMax || b.ctx.Err() != nil {
+	if b.ctx.Err() != nil {
 		return false
 	}
-	b.waiting++
-	b.undecided[host]++
+	b.undecided.Enter(nc)
 	b.open[nc] = struct{}{}
 	return true
 }
 
-// leave ends what enter began.
-func (b *bus) leave(nc net.Conn, host netip.Addr) {
+// leave ends what enter began, and reports whether the connection is still
+// there.
+func (b *bus) leave(nc net.Conn) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting--
-	if b.undecided[host]--; b.undecided[host] == 0 {
-		delete(b.undecided, host)
-	}
 	delete(b.open, nc)
+	return b.undecided.Leave(nc)
 }
 
 // decide reads the first byte and hands the connection to whom it belongs.
-func (b *bus) decide(nc net.Conn, host netip.Addr) {
+func (b *bus) decide(nc net.Conn) {
 	first, to, err := b.opening(nc)
-	b.leave(nc, host)
+	there := b.leave(nc)
 	switch user := b.user.Load(); {
-	case err != nil || b.ctx.Err() != nil || b.may(host) != nil:
+	case err != nil || !there || b.ctx.Err() != nil || b.may(crowd.Host(nc.RemoteAddr())) != nil:
 		_ = nc.Close()
 	case to == nil && (first[0] == byteLink || first[0] == byteTLS) && b.link != nil:
-		b.local(addrOf(nc.LocalAddr()))
+		b.local(crowd.Host(nc.LocalAddr()))
 		b.link(&replay{Conn: nc, first: first})
 	case user != nil && (to != nil && user.is(to) && !b.deaf.Load() || to == nil && gossips(first[0])):
 		b.received.Add(1)
-		b.local(addrOf(nc.LocalAddr()))
-		if s, err := b.stream(nc, first); err == nil {
+		b.local(crowd.Host(nc.LocalAddr()))
+		if s, err := b.stream(nc, first, true); err == nil {
 			user.take(s)
 		}
 	default:
@@ -172,7 +177,7 @@ func (b *bus) decide(nc net.Conn, host netip.Addr) {
 }
 
 // receive hands packets to whoever takes the gossip.
-func (b *bus) receive(udp *net.UDPConn) {
+func (b *bus) receive(udp packets) {
 	buf := make([]byte, packetBytesMax)
 	for {
 		n, from, err := udp.ReadFromUDPAddrPort(buf)
@@ -191,6 +196,9 @@ func (b *bus) receive(udp *net.UDPConn) {
 			continue
 		}
 		b.received.Add(1)
+		if b.plain && packed(buf[addressed:n]) {
+			continue
+		}
 		user.receive(&memberlist.Packet{Buf: append([]byte(nil), buf[addressed:n]...), From: net.UDPAddrFromAddrPort(from), Timestamp: time.Now()})
 	}
 }
@@ -215,25 +223,22 @@ func (b *bus) dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	if err := b.may(to.Addr()); err != nil {
 		return nil, err
 	}
-	var d net.Dialer
-	if ip := source(b.doors, to.Addr()); ip.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(b.ctx, cancel)()
-	nc, err := d.DialContext(ctx, "tcp", to.String())
+	nc, err := b.connect(ctx, source(b.doors, to.Addr()), to)
 	if err != nil {
 		return nil, err
 	}
-	b.local(addrOf(nc.LocalAddr()))
+	b.local(crowd.Host(nc.LocalAddr()))
 	return nc, nil
 }
 
-// addrOf returns the IP address of a socket's end.
-func addrOf(a net.Addr) netip.Addr {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap()
+// connect makes a TCP connection.
+func connect(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	var d net.Dialer
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
 	}
-	return netip.Addr{}
+	return d.DialContext(ctx, "tcp", to.String())
 }

@@ -22,8 +22,15 @@ const (
 // door is one address of the bus: the same port for TCP and UDP.
 type door struct {
 	ip  netip.Addr // invalid = all addresses
-	tcp *net.TCPListener
-	udp *net.UDPConn
+	tcp net.Listener
+	udp packets
+}
+
+// packets is what the bus uses of a *net.UDPConn.
+type packets interface {
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+	Close() error
 }
 
 func (d door) close() {

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"crypto/rand"
 	"io"
 	"net"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/cluster/crowd"
 )
 
 func (n *testNode) connect() net.Conn {
@@ -70,26 +71,26 @@ func TestGarbageOnTheBus(t *testing.T) {
 func TestUndecidedAreBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, nil)
-	first := a.connect()
-	for range undecidedHostMax - 1 {
+	start := time.Now()
+	first, second := a.connect(), a.connect()
+	for range undecidedHostMax - 2 {
 		a.connect()
 	}
-	eventually(t, "all in", func() bool {
-		a.bus.mu.Lock()
-		defer a.bus.mu.Unlock()
-		return a.bus.waiting == undecidedHostMax
-	})
-	_, err := a.connect().Read(make([]byte, 1))
-	require.Error(t, err, "one too many")
-	require.NotErrorIs(t, err, context.DeadlineExceeded)
-	start := time.Now()
-	_, err = first.Read(make([]byte, 1))
+	eventually(t, "all in", func() bool { return a.bus.undecided.Taken() == undecidedHostMax })
+	link := a.connect()
+	_, err := first.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "the oldest is one too many")
+	require.Less(t, time.Since(start), a.bus.decideTime)
+	_, err = link.Write([]byte{byteLink})
+	require.NoError(t, err)
+	require.NoError(t, (<-a.links).Close(), "who speaks gets in")
+	_, err = second.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
-	require.Less(t, time.Since(start), decideTime)
+	require.GreaterOrEqual(t, time.Since(start), a.bus.decideTime)
 	eventually(t, "all out", func() bool {
 		a.bus.mu.Lock()
 		defer a.bus.mu.Unlock()
-		return a.bus.waiting == 0 && len(a.bus.undecided) == 0 && len(a.bus.open) == 0
+		return a.bus.undecided.Taken() == 0 && len(a.bus.open) == 0
 	})
 }
 
@@ -97,7 +98,7 @@ func TestStreamIsBounded(t *testing.T) {
 	t.Parallel()
 	a := startNode(t, nil)
 	here, there := net.Pipe()
-	s, err := a.bus.stream(here, []byte("x"))
+	s, err := a.bus.stream(here, []byte("x"), false)
 	require.NoError(t, err)
 	go func() { _, _ = there.Write([]byte("yz")) }()
 	s.left = 3
@@ -111,9 +112,17 @@ func TestStreamIsBounded(t *testing.T) {
 	_ = s.Close()
 	require.Zero(t, a.bus.streams)
 	a.bus.streams = streamsMax
-	_, err = a.bus.stream(here, nil)
+	_, err = a.bus.stream(here, nil, false)
 	require.ErrorIs(t, err, errStreams)
 	a.bus.streams = 0
+	for range streamsHostMax + 1 { // of others the oldest goes
+		here, _ = net.Pipe()
+		s, err = a.bus.stream(here, nil, true)
+		require.NoError(t, err)
+	}
+	require.Equal(t, streamsHostMax, a.bus.inbound.Taken())
+	require.NoError(t, s.Close())
+	require.Equal(t, streamsHostMax-1, a.bus.inbound.Taken())
 }
 
 func TestDialALink(t *testing.T) {
@@ -131,7 +140,7 @@ func TestDialALink(t *testing.T) {
 	require.NoError(t, err)
 	link := <-b.links
 	defer link.Close()
-	require.Equal(t, loopback(31), addrOf(link.RemoteAddr()), "from its own address")
+	require.Equal(t, loopback(31), crowd.Host(link.RemoteAddr()), "from its own address")
 	b.stop() // the link is not the cluster's any more
 	_, err = nc.Write([]byte("!"))
 	require.NoError(t, err)

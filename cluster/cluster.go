@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/disqo/disqo/cluster/crowd"
 )
 
 // Cluster is this node among the others. Its methods may be called from any
@@ -17,7 +19,7 @@ import (
 type Cluster struct {
 	o     Options
 	log   *slog.Logger
-	limit limiter
+	lines *crowd.Lines
 	bus   *bus
 	key   []byte // of gossip, nil without a secret
 
@@ -50,6 +52,7 @@ type Cluster struct {
 	peers      roster
 	handshakes map[string]*handshake // by made-up id
 	grown      time.Time             // when a node came
+	came       int                   // how many did, each within settleTime of the one before
 }
 
 const inboxMax = 256 // messages not looked at yet
@@ -58,7 +61,7 @@ const inboxMax = 256 // messages not looked at yet
 // called in any case.
 func New(o Options) (*Cluster, error) {
 	c := &Cluster{
-		o: o, log: o.Log, id: o.Identity.ID(), leaving: o.Identity.Leaving(), epoch: time.Now().UnixMilli(),
+		o: o, log: o.Log, lines: crowd.NewLines(o.Log), id: o.Identity.ID(), leaving: o.Identity.Leaving(), epoch: time.Now().UnixMilli(),
 		kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1), dirty: make(chan struct{}, 1), inbox: make(chan message, inboxMax),
 		peers: roster{}, handshakes: map[string]*handshake{},
 	}
@@ -68,7 +71,7 @@ func New(o Options) (*Cluster, error) {
 		c.cancel()
 		return nil, err
 	}
-	c.bus = &bus{doors: doors, port: port, log: c.log, link: o.OnLink, local: c.local, may: c.may, decideTime: decideTime, ctx: c.ctx, cancel: c.cancel}
+	c.bus = &bus{doors: doors, port: port, log: c.log, plain: c.key == nil, link: o.OnLink, local: c.local, may: c.may, connect: connect, decideTime: decideTime, ctx: c.ctx, cancel: c.cancel}
 	c.fixAddress()
 	now := c.now()
 	for _, m := range o.Identity.Peers() {
@@ -170,6 +173,13 @@ func (c *Cluster) Members() []Member {
 	return append([]Member{c.self()}, list...)
 }
 
+// Self returns this node.
+func (c *Cluster) Self() Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.self()
+}
+
 // self is this node. The caller holds c.mu.
 func (c *Cluster) self() Member {
 	m := c.meta().member(c.id)
@@ -224,9 +234,19 @@ func signal(ch chan struct{}) {
 	}
 }
 
-// warn logs a line, at most one of its kind in a minute.
-func (c *Cluster) warn(kind, line string, args ...any) {
-	if c.limit.allow(kind, c.now()) {
-		c.log.Warn(line, args...)
+// warn logs a line about this node's own doing, or what it was told to do.
+func (c *Cluster) warn(about, line string, args ...any) {
+	c.lines.Say(slog.LevelWarn, crowd.Known(about), line, args...)
+}
+
+// warnOf logs a line about a node. One that is no member may have been made up:
+// its id makes no difference. It must not be called under c.mu.
+func (c *Cluster) warnOf(id, line string, args ...any) {
+	who := crowd.Stranger("")
+	c.mu.Lock()
+	if p := c.peers[id]; p != nil && p.shown(c.now()) {
+		who = crowd.Known(id)
 	}
+	c.mu.Unlock()
+	c.lines.Say(slog.LevelWarn, who, line, args...)
 }

@@ -35,7 +35,7 @@ func (g *gossip) NodeMeta(int) []byte {
 func (g *gossip) NotifyMsg(b []byte) {
 	m, err := decodeMessage(b)
 	if err != nil {
-		g.c.warn("message "+m.id, "cluster: a node cannot be understood", "node", m.id, "error", err)
+		g.c.warnOf(m.id, "cluster: a node cannot be understood", "node", m.id, "error", err)
 		return
 	}
 	if g.retired.Load() {
@@ -77,7 +77,7 @@ func (g *gossip) NotifyAlive(n *memberlist.Node) error {
 		err = c.may(m.ip)
 	}
 	if err != nil {
-		c.warn("alive "+n.Name, "cluster: a node is refused", "node", fmt.Sprintf("%.*s", IDLen, n.Name), "error", err)
+		c.warnOf(n.Name, "cluster: a node is refused", "node", fmt.Sprintf("%.*s", IDLen, n.Name), "error", err)
 		return err
 	}
 	c.mu.Lock()
@@ -85,7 +85,7 @@ func (g *gossip) NotifyAlive(n *memberlist.Node) error {
 	switch {
 	case n.Name == g.id:
 		if m.epoch > c.epoch {
-			c.warn("clone", "cluster: another node has this node's id; was nodes.conf copied?", "node", g.id, "address", m.member(g.id).Address())
+			c.warn("", "cluster: another node has this node's id; was nodes.conf copied?", "node", g.id, "address", m.member(g.id).Address())
 		}
 	case c.alone:
 		return errAlone
@@ -117,16 +117,20 @@ func (g *gossip) NotifyUpdate(n *memberlist.Node) { g.put(n) }
 
 func (g *gossip) put(n *memberlist.Node) {
 	m, err := decodeMeta(n.Meta)
-	if err != nil || n.Name == g.id {
+	if err != nil {
 		return
 	}
 	g.c.mu.Lock()
 	defer g.c.mu.Unlock()
+	if n.Name == g.id {
+		g.told = m
+		return
+	}
 	if g.retired.Load() {
 		return
 	}
 	if p := g.c.peers[n.Name]; p == nil || !p.alive {
-		g.c.grown = g.c.now()
+		g.c.grow()
 	}
 	g.c.peers.put(n.Name, m, g.c.now())
 	g.c.wake()

@@ -28,7 +28,7 @@ type gossip struct {
 	transport *transport
 	list      *memberlist.Memberlist
 	retired   atomic.Bool // a later one has taken its place: nothing it says counts
-	announced meta        // under Cluster.announcing
+	told      meta        // of this node, what gossip says; under Cluster.mu
 }
 
 // gossipKey derives the key of gossip from the secret; nil without one.
@@ -65,7 +65,7 @@ func tune(conf *memberlist.Config, timeout time.Duration) {
 // newGossip makes a memberlist that knows nobody yet. The caller holds c.life.
 func (c *Cluster) newGossip() (*gossip, error) {
 	c.mu.Lock()
-	g := &gossip{c: c, id: c.id, timeout: c.o.NodeTimeout(), announced: c.meta()}
+	g := &gossip{c: c, id: c.id, timeout: c.o.NodeTimeout()}
 	c.mu.Unlock()
 	g.transport = newTransport(c.bus, g.id, c.addressOf)
 	conf := memberlist.DefaultLANConfig()
@@ -77,7 +77,7 @@ func (c *Cluster) newGossip() (*gossip, error) {
 	conf.SecretKey, conf.GossipVerifyIncoming, conf.GossipVerifyOutgoing = c.key, true, true
 	conf.Label = labelHead + c.o.Name
 	conf.Delegate, conf.Events, conf.Alive, conf.Merge = g, g, g, g
-	conf.Logger = log.New(bridge{c.log, &c.limit}, "", 0)
+	conf.Logger = log.New(bridge{c.log, c.lines}, "", 0)
 	var err error
 	if g.list, err = memberlist.Create(conf); err != nil {
 		_ = g.transport.Shutdown()
@@ -112,8 +112,9 @@ func (c *Cluster) replace() error {
 	return nil
 }
 
-// announce tells the others what this node says of itself, if that changed. It
-// must not be called under c.mu.
+// announce tells the others what this node says of itself, if that changed.
+// memberlist drops the news if it refutes an older life of this node at the same
+// moment, so upkeep looks again. It must not be called under c.mu.
 func (c *Cluster) announce() {
 	c.announcing.Lock()
 	defer c.announcing.Unlock()
@@ -122,12 +123,11 @@ func (c *Cluster) announce() {
 		return
 	}
 	c.mu.Lock()
-	m := c.meta()
+	told := g.told == c.meta()
 	c.mu.Unlock()
-	if g.announced == m {
+	if told {
 		return
 	}
-	g.announced = m
 	_ = g.list.UpdateNode(time.Nanosecond) // the time waits for others to hear it; nobody needs to
 }
 

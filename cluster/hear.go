@@ -48,7 +48,7 @@ func (c *Cluster) answer(m message) {
 	}
 	to := m.meta.member(m.id).bus()
 	if !to.IsValid() || c.may(to.Addr()) != nil {
-		c.warn("meet "+m.id, "cluster: a node that wants to be met has no address to answer to", "node", m.id, "address", to)
+		c.warnOf(m.id, "cluster: a node that wants to be met has no address to answer to", "node", m.id, "address", to)
 		return
 	}
 	c.social()
@@ -72,6 +72,6 @@ func (c *Cluster) reply(m message, to netip.AddrPort) {
 		err = g.join(to)
 	}
 	if err != nil && c.ctx.Err() == nil {
-		c.warn("reply "+m.id, "cluster: a node that wants to be met cannot be reached", "node", m.id, "address", to, "error", reason(err))
+		c.warnOf(m.id, "cluster: a node that wants to be met cannot be reached", "node", m.id, "address", to, "error", reason(err))
 	}
 }

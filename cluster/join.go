@@ -66,12 +66,12 @@ func (c *Cluster) missing(targets []target, known map[netip.AddrPort]string) (li
 	for _, t := range targets {
 		ips, err := c.lookup(t.host)
 		if err != nil && c.ctx.Err() == nil {
-			c.warn("join "+t.String(), "cluster: looking up a node to join failed; it is tried again", "join", t, "error", err)
+			c.warn(t.String(), "cluster: looking up a node to join failed; it is tried again", "join", t, "error", err)
 		}
 		for _, ip := range ips {
 			addr := netip.AddrPortFrom(ip, uint16(t.bus))
 			if err := c.may(ip); err != nil {
-				c.warn("join "+addr.String(), "cluster: a node to join is refused", "join", t, "error", err)
+				c.warn(addr.String(), "cluster: a node to join is refused", "join", t, "error", err)
 				continue
 			}
 			if !seen[addr] && !c.own(addr) && !c.there(addr, known[addr]) {
@@ -130,7 +130,7 @@ func (c *Cluster) approachMissing(list []netip.AddrPort, known map[netip.AddrPor
 			if err = c.approach(h, addr); err == nil {
 				c.sleep(joinAnswer)
 			} else if c.ctx.Err() == nil {
-				c.warn("join "+addr.String(), "cluster: a node to join is not there; it is tried again", "address", addr, "error", reason(err))
+				c.warn(addr.String(), "cluster: a node to join is not there; it is tried again", "address", addr, "error", reason(err))
 			}
 			c.mu.Lock()
 			defer c.mu.Unlock()

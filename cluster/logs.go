@@ -5,41 +5,21 @@ import (
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
-	"time"
+	"unicode"
+
+	"github.com/disqo/disqo/cluster/crowd"
 )
 
 const (
-	logPause     = time.Minute // between two lines of the same kind about the same thing
-	logKindsMax  = 1024        // remembered; beyond, all are forgotten
-	logBytesMax  = 512         // of one of memberlist's lines
-	logKindBytes = 40          // by which two of them are taken for the same
+	logBytesMax  = 512 // of one of memberlist's lines
+	logKindBytes = 40  // by which two of them are taken for the same
 )
-
-// limiter lets one line of a kind through in a while.
-type limiter struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-}
-
-func (l *limiter) allow(kind string, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if at, ok := l.last[kind]; ok && now.Sub(at) < logPause {
-		return false
-	}
-	if l.last == nil || len(l.last) >= logKindsMax {
-		l.last = map[string]time.Time{}
-	}
-	l.last[kind] = now
-	return true
-}
 
 // bridge is the log of a memberlist: a line for each Write, "[LEVEL]
 // memberlist: text".
 type bridge struct {
 	log   *slog.Logger
-	limit *limiter
+	lines *crowd.Lines
 }
 
 // expected are parts of lines that are the normal life of a cluster whose
@@ -75,16 +55,14 @@ func (b bridge) Write(line []byte) (int, error) {
 }
 
 func (b bridge) emit(level slog.Level, text string) {
+	host := ""
+	if i := strings.LastIndex(text, "from="); i >= 0 { // what goes before may be the stranger's
+		host, _, _ = strings.Cut(text[i+len("from="):], " ")
+		host = host[:max(0, strings.LastIndexByte(host, ':'))]
+	}
 	for _, e := range explained {
 		if level == slog.LevelWarn && strings.Contains(text, e.part) {
-			_, from, _ := strings.Cut(text, "from=")
-			host, _, _ := strings.Cut(from, " ")
-			if i := strings.LastIndexByte(host, ':'); i > 0 {
-				host = host[:i]
-			}
-			if b.limit.allow(e.part+host, time.Now()) {
-				b.log.Warn(e.line, "from", host)
-			}
+			b.lines.Say(level, crowd.Stranger(host), e.line, "from", host)
 			return
 		}
 	}
@@ -93,8 +71,11 @@ func (b bridge) emit(level slog.Level, text string) {
 			level = slog.LevelDebug
 		}
 	}
-	if level == slog.LevelWarn && !b.limit.allow(text[:min(len(text), logKindBytes)], time.Now()) {
+	if level == slog.LevelDebug {
+		b.log.Debug("cluster: gossip", "text", text)
 		return
 	}
-	b.log.Log(context.Background(), level, "cluster: gossip", "text", text)
+	kind := text[:min(len(text), logKindBytes)]
+	kind = kind[:len(kind)-len(strings.TrimLeftFunc(kind, func(r rune) bool { return r != '"' && !unicode.IsDigit(r) }))]
+	b.lines.Say(level, crowd.Stranger(host+" "+kind), "cluster: gossip", "text", text)
 }

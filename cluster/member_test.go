@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/cluster/crowd"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -144,7 +146,8 @@ func TestNodesConfWithPeers(t *testing.T) {
 func TestBridge(t *testing.T) {
 	t.Parallel()
 	var log record
-	b := bridge{slog.New(slog.NewTextHandler(&log, nil)), &limiter{}}
+	text := slog.New(slog.NewTextHandler(&log, nil))
+	b := bridge{text, crowd.NewLines(text)}
 	for range 3 {
 		for _, line := range []string{
 			"[DEBUG] memberlist: Stream connection from=127.0.0.1:1\n",

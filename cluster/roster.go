@@ -38,6 +38,22 @@ type peer struct {
 	tries int       // joins tried since it was lost
 	next  time.Time // when to try again
 	busy  bool      // one is being tried
+
+	noticed face // by upkeep
+}
+
+// face is all of a peer that makes a difference to members.
+type face struct {
+	shown, fail bool
+	meta        meta
+	heard       netip.Addr
+}
+
+func (p *peer) face(now time.Time) face {
+	if !p.shown(now) {
+		return face{}
+	}
+	return face{true, p.fail, p.meta, p.heard}
 }
 
 // shown reports whether the peer is a member.
@@ -53,14 +69,19 @@ func (p *peer) shown(now time.Time) bool {
 
 // bus returns where to reach the peer; not valid if that is unknown.
 func (p *peer) bus() netip.AddrPort {
-	ip := p.meta.ip
-	if p.heard.IsValid() {
-		ip = p.heard
-	}
+	ip := p.ip()
 	if !ip.IsValid() || p.meta.bus == 0 {
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(ip, uint16(p.meta.bus))
+}
+
+// ip returns the address of the peer; not valid if it is unknown.
+func (p *peer) ip() netip.Addr {
+	if p.heard.IsValid() {
+		return p.heard
+	}
+	return p.meta.ip
 }
 
 func (p *peer) member(id string) Member {
@@ -97,7 +118,11 @@ func (r roster) put(id string, m meta, now time.Time) {
 		p = &peer{}
 		r[id] = p
 	}
+	was := p.ip()
 	p.meta, p.heard = m, netip.Addr{}
+	if !m.ip.IsValid() {
+		p.heard = was // it was started anew and does not know yet where it is
+	}
 	p.live(now)
 }
 
@@ -216,14 +241,18 @@ const (
 // due returns the lost members to try again now, and marks them busy. The more
 // are lost, the rarer each is tried.
 func (r roster) due(now time.Time, jitter func(time.Duration) time.Duration) (ids []string) {
-	lost, busy := 0, 0
+	lost, busy, living := 0, 0, true
 	for _, p := range r {
-		if p.shown(now) && !p.alive {
+		living = living && p.alive
+		if !p.alive && p.shown(now) {
 			lost++
 		}
 		if p.busy {
 			busy++
 		}
+	}
+	if living {
+		return nil
 	}
 	for id, p := range r {
 		if p.alive || p.busy || busy >= retriesMax || !p.shown(now) && !p.named || now.Before(p.next) || !p.bus().IsValid() {

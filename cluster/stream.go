@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
@@ -45,38 +46,57 @@ func (b *bus) opening(nc net.Conn) (first, to []byte, err error) {
 
 var errStreamLong = errors.New("gossip connection brought too much")
 
-// stream is a connection of memberlist's. It brings a bounded number of bytes
-// and is closed with the bus.
+// stream is a connection of memberlist's. It brings a bounded number of bytes,
+// announces no more, and is closed with the bus.
 type stream struct {
 	net.Conn
 	bus  *bus
+	in   bool // somebody else opened it
 	once sync.Once
-	left int // bytes it may still bring
+
+	r    io.Reader     // what it brings
+	head *bufio.Reader // r until what it announces was looked at; nil if nobody needs to
+	left int           // bytes it may still bring
 }
 
-// stream makes one of a connection whose first bytes were read already. On an
-// error the connection is closed.
-func (b *bus) stream(nc net.Conn, first []byte) (*stream, error) {
+// stream makes one of a connection whose first bytes were read already. in says
+// that somebody else opened it. On an error the connection is closed.
+func (b *bus) stream(nc net.Conn, first []byte, in bool) (*stream, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	err := b.ctx.Err()
-	if err == nil && b.streams >= streamsMax {
+	if err == nil && !in && b.streams >= streamsMax {
 		err = errStreams
 	}
 	if err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
-	b.streams++
+	if in {
+		b.inbound.Enter(nc)
+	} else {
+		b.streams++
+	}
 	b.open[nc] = struct{}{}
-	return &stream{Conn: &replay{Conn: nc, first: first}, bus: b, left: streamBytesMax}, nil
+	s := &stream{Conn: nc, bus: b, in: in, r: &replay{Conn: nc, first: first}, left: streamBytesMax}
+	if b.plain {
+		s.head = bufio.NewReaderSize(s.r, headBytesMax)
+		s.r = s.head
+	}
+	return s, nil
 }
 
 func (s *stream) Read(p []byte) (int, error) {
+	if s.head != nil {
+		if err := look(s.head); err != nil {
+			return 0, err
+		}
+		s.head = nil
+	}
 	if s.left <= 0 {
 		return 0, errStreamLong
 	}
-	n, err := s.Conn.Read(p[:min(len(p), s.left)])
+	n, err := s.r.Read(p[:min(len(p), s.left)])
 	s.left -= n
 	return n, err
 }
@@ -95,8 +115,12 @@ func (s *stream) Close() error {
 	s.once.Do(func() {
 		s.bus.mu.Lock()
 		defer s.bus.mu.Unlock()
-		s.bus.streams--
-		delete(s.bus.open, s.Conn.(*replay).Conn)
+		if s.in {
+			s.bus.inbound.Leave(s.Conn)
+		} else {
+			s.bus.streams--
+		}
+		delete(s.bus.open, s.Conn)
 	})
 	return s.Conn.Close()
 }

@@ -128,7 +128,7 @@ func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Durati
 			return nil, err
 		}
 	}
-	s, err := t.bus.stream(nc, nil)
+	s, err := t.bus.stream(nc, nil, false)
 	if err != nil {
 		return nil, err
 	}

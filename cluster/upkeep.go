@@ -2,14 +2,16 @@ package cluster
 
 import (
 	"maps"
+	"math/rand/v2"
 	"time"
 )
 
 const (
 	upkeepPause = 100 * time.Millisecond
-	savePause   = 250 * time.Millisecond // between two writes of nodes.conf
+	saveAgain   = time.Second            // after nodes.conf could not be written
 	settleTime  = 2 * time.Second        // after a node came: gossip may have missed somebody
 	settlePause = 250 * time.Millisecond // between exchanges meanwhile
+	settleCrowd = 32                     // more members than that for each that came exchange as much as so many
 	rejoinPause = 20 * time.Millisecond  // for a node to refute what it heard of itself
 )
 
@@ -30,6 +32,7 @@ func (c *Cluster) upkeep() {
 		case <-t.C:
 		}
 		c.followTimeout()
+		c.announce()
 		now := c.now()
 		if now.Sub(tended) >= addressPause {
 			tended = now
@@ -56,7 +59,7 @@ func (c *Cluster) followTimeout() {
 		return
 	}
 	if err := c.replace(); err != nil {
-		c.warn("replace", "cluster: starting gossip failed; it is tried again", "error", err)
+		c.warn("", "cluster: starting gossip failed; it is tried again", "error", err)
 	}
 }
 
@@ -95,11 +98,12 @@ func (c *Cluster) rejoin(id string) {
 }
 
 // settle exchanges what each knows with some living member while nodes come:
-// gossip goes to those that are known, and not for long.
+// gossip goes to those that are known, and not for long. Each exchange carries
+// all members, so if few come to many, who know them by gossip, few do.
 func (c *Cluster) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.now().Sub(c.grown) > settleTime {
+	if c.closed || c.now().Sub(c.grown) > settleTime || rand.N(len(c.peers)+1) > settleCrowd*c.came {
 		return
 	}
 	for id, p := range c.peers { // in random order
@@ -111,9 +115,22 @@ func (c *Cluster) settle() {
 	}
 }
 
+// grow notes that a node came. The caller holds c.mu.
+func (c *Cluster) grow() {
+	now := c.now()
+	if now.Sub(c.grown) > settleTime {
+		c.came = 0
+	}
+	c.came++
+	c.grown = now
+}
+
 // notice compares the members with those seen last, logs what changed and
 // tells whom it concerns. It returns the members.
 func (c *Cluster) notice(seen map[string]Member) map[string]Member {
+	if c.same(seen) {
+		return seen
+	}
 	list := c.Members()
 	now := make(map[string]Member, len(list))
 	for _, m := range list {
@@ -142,6 +159,30 @@ func (c *Cluster) notice(seen map[string]Member) map[string]Member {
 	return now
 }
 
+// same reports whether the members are those seen last. It is asked all the
+// time, and with many members making their list takes long.
+func (c *Cluster) same(seen map[string]Member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, count, same := c.now(), 1, seen[c.id] == c.self()
+	for _, p := range c.peers {
+		f := p.face(now)
+		if f.shown {
+			count++
+		}
+		if f != p.noticed {
+			p.noticed, same = f, false
+		}
+	}
+	for id, h := range c.handshakes {
+		if !h.quiet {
+			count++
+			same = same && seen[id] == h.Member
+		}
+	}
+	return same && count == len(seen)
+}
+
 // logMember logs what changed about a member.
 func (c *Cluster) logMember(was, m Member, known bool) {
 	switch {
@@ -160,6 +201,9 @@ func (c *Cluster) logMember(was, m Member, known bool) {
 }
 
 // saver writes nodes.conf when something changed, and a last time at the end.
+// A node that is killed a moment after it came to a cluster shall find back, so
+// it waits only as long as the write before took: it leaves the disk free half
+// of the time, however many nodes come.
 func (c *Cluster) saver() {
 	for {
 		select {
@@ -168,13 +212,20 @@ func (c *Cluster) saver() {
 			c.trySave()
 			return
 		}
-		c.trySave()
-		c.sleep(savePause)
+		began := c.now()
+		if !c.trySave() {
+			c.sleep(saveAgain)
+			signal(c.dirty)
+			continue
+		}
+		c.sleep(c.now().Sub(began))
 	}
 }
 
-func (c *Cluster) trySave() {
-	if err := c.Save(); err != nil {
-		c.warn("save", "cluster: saving the known nodes failed", "error", err)
+func (c *Cluster) trySave() bool {
+	err := c.Save()
+	if err != nil {
+		c.warn("", "cluster: saving the known nodes failed", "error", err)
 	}
+	return err == nil
 }

@@ -5,17 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
-	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/cluster/crowd"
 )
 
 const (
-	// maxInbound bounds inbound connections, and maxVisits those of one node:
-	// one that ends while the next begins.
+	// maxInbound bounds inbound links, and maxVisits those of one node: one that
+	// ends while the next begins.
 	maxInbound = 1024
 	maxVisits  = 2
+
+	// maxStrangers bounds the connections that are no links yet, and hostStrangers
+	// those from one host: so many nodes of a cluster can begin at once.
+	maxStrangers  = 512
+	hostStrangers = 64
 
 	// deafTimes is for how many times the time in which a link has to show a sign
 	// of life an inbound one may be silent. The other side has given it up long
@@ -25,6 +31,7 @@ const (
 
 var (
 	errTooMany = errors.New("too many links from this node at once")
+	errCrowd   = fmt.Errorf("more than %d links to this node", maxInbound)
 	errStuck   = errors.New("the link before this one does not end")
 )
 
@@ -39,7 +46,7 @@ type visit struct {
 	links  *Links
 	nc     net.Conn
 	frames *frameReader
-	hello  Hello
+	hello  Hello         // believed after meet
 	before *visit        // the node's visit before this one, which may still receive
 	over   chan struct{} // closed after the last Receive
 	pong   []byte
@@ -51,27 +58,22 @@ func (l *Links) welcome(nc net.Conn) {
 	defer context.AfterFunc(l.ctx, func() { nc.Close() })()
 	tune(nc)
 	v := &visit{links: l, nc: nc, frames: newFrameReader(nc, maxHello), over: make(chan struct{})}
+	about := crowd.Stranger(crowd.Host(nc.RemoteAddr()).String())
 	err := v.meet()
+	if !l.strangers.Leave(nc) {
+		return // another one has its place
+	}
 	if err == nil {
+		if l.peer(v.hello.ID) != nil {
+			about = who(v.hello.ID)
+		}
 		err = v.serve()
 	} else if !errors.Is(err, io.EOF) {
 		l.bye(nc, err)
 	}
-	if l.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) && l.quiet.may(v.name()) {
-		l.log.Warn("link from a node dropped", "node", hexID(v.hello.ID), "address", nc.RemoteAddr().String(), "error", err)
+	if l.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.EOF) {
+		l.lines.Say(slog.LevelWarn, about, "link from a node dropped", "node", hexID(v.hello.ID), "address", nc.RemoteAddr().String(), "error", err)
 	}
-}
-
-// name is whom the log speaks of: the node, or its host if it did not say.
-func (v *visit) name() string {
-	if v.hello.ID != (store.NodeID{}) {
-		return string(v.hello.ID[:]) + "in"
-	}
-	host, _, err := net.SplitHostPort(v.nc.RemoteAddr().String())
-	if err != nil {
-		return "in"
-	}
-	return host + "in"
 }
 
 // meet reads the hello of a connection.
@@ -131,15 +133,19 @@ func (v *visit) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.in[v.hello.ID]
-	if n == nil {
+	switch {
+	case n == nil:
 		n = &visitor{}
-		l.in[v.hello.ID] = n
-	}
-	if n.visits >= maxVisits {
+	case n.visits >= maxVisits:
 		return errTooMany
 	}
+	if l.visits >= maxInbound {
+		return errCrowd
+	}
+	l.in[v.hello.ID] = n
 	v.before, n.newest = n.newest, v
 	n.visits++
+	l.visits++
 	return nil
 }
 
@@ -153,6 +159,7 @@ func (v *visit) leave() {
 	if n.newest == v {
 		n.newest = v.before // which the next one has to wait for, too
 	}
+	l.visits--
 	if n.visits--; n.visits == 0 {
 		delete(l.in, v.hello.ID)
 	}
@@ -189,7 +196,7 @@ func (v *visit) begin() error {
 func (v *visit) drain() (err error) {
 	var f frame
 	var ok bool
-	received, all := false, int64(0)
+	all := int64(0)
 	for err == nil {
 		if f, ok, err = v.frames.next(); !ok {
 			break
@@ -198,7 +205,6 @@ func (v *visit) drain() (err error) {
 		switch {
 		case f.typ >= FirstType:
 			v.links.o.Receive(v.hello.ID, v.hello.Session, f.typ, f.payload)
-			received = true
 		case f.typ == typePing:
 			v.pong = AppendFrame(v.pong[:0], typePong, func(dst []byte) []byte { return append(dst, f.payload...) })
 			err = v.write(v.pong)
@@ -209,9 +215,6 @@ func (v *visit) drain() (err error) {
 		}
 	}
 	v.links.framesReceived.Add(all)
-	if received {
-		v.links.o.Batch(v.hello.ID)
-	}
 	return err
 }
 

@@ -55,7 +55,7 @@ func TestNewerLinkWaitsForTheOlder(t *testing.T) {
 		second.Close()
 		synctest.Wait()
 		require.Empty(t, b.links.in)
-		require.Zero(t, b.links.inAll)
+		require.Zero(t, b.links.visits+b.links.strangers.Taken())
 	})
 }
 
@@ -125,7 +125,7 @@ func TestAcceptorRefuses(t *testing.T) {
 				require.ErrorIs(t, err, io.EOF)
 				synctest.Wait()
 				require.Empty(t, b.heard)
-				require.Zero(t, b.links.inAll)
+				require.Zero(t, b.links.visits+b.links.strangers.Taken())
 			})
 		})
 	}
@@ -162,7 +162,6 @@ func TestDamageClosesTheLink(t *testing.T) {
 				_, err := conn.next()
 				require.ErrorIs(t, err, io.EOF)
 				require.Equal(t, []string{"10:good", "10:better"}, b.received())
-				require.Equal(t, 2, b.batches)
 			})
 		})
 	}
@@ -184,23 +183,46 @@ func TestSilentInboundLinkIsClosed(t *testing.T) {
 	})
 }
 
-func TestInboundLinksAreBounded(t *testing.T) {
+// Those that say nothing hold places, but none that a node could need: neither
+// of those that come, nor of those that are linked.
+func TestStrangersAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := (&testNet{}).add(t, 2, nil)
-		conns := make([]net.Conn, maxInbound)
+		linked := rawDial(t, b, rawHello(1))
+		linked.expect(t, typeHello)
+		conns := make([]net.Conn, 2*hostStrangers)
 		for i := range conns {
 			ours, theirs := net.Pipe()
 			conns[i] = ours
 			b.links.Accept(theirs)
+			go ours.Write([]byte{'D'})
 		}
 		synctest.Wait()
-		ours, theirs := net.Pipe()
-		b.links.Accept(theirs)
-		_, err := ours.Read(make([]byte, 1))
+		require.Equal(t, hostStrangers, b.links.strangers.Taken())
+		_, err := conns[0].Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
-		time.Sleep(2 * handshakeTime) // the silent ones are gone
-		rawDial(t, b, rawHello(1)).expect(t, typeHello)
+		rawDial(t, b, rawHello(3)).expect(t, typeHello)
+		linked.Write(text(typePing, "still here"))
+		require.Equal(t, "still here", linked.expect(t, typePong))
+		time.Sleep(2 * handshakeTime)
+		require.Zero(t, b.links.strangers.Taken())
+		require.Equal(t, 2, b.links.visits)
+	})
+}
+
+func TestInboundLinksAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := (&testNet{}).add(t, 2, nil)
+		b.links.visits = maxInbound - 1
+		c := rawDial(t, b, rawHello(1))
+		c.expect(t, typeHello)
+		require.Contains(t, rawDial(t, b, rawHello(3)).expect(t, typeBye), "more than 1024 links")
+		c.Close()
+		synctest.Wait()
+		require.Empty(t, b.links.in)
+		rawDial(t, b, rawHello(3)).expect(t, typeHello)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -98,18 +99,16 @@ func (p *peer) kick(moved bool) {
 func (p *peer) connect() time.Duration {
 	k, err := p.dial()
 	if err != nil {
-		if p.ctx.Err() == nil && p.links.quiet.may(string(p.id[:])+"dial") {
-			p.links.log.Info("cannot link to a node", "node", hexID(p.id), "error", err)
+		if p.ctx.Err() == nil {
+			p.links.lines.Say(slog.LevelInfo, who(p.id), "cannot link to a node", "node", hexID(p.id), "error", err)
 		}
 		return 0
 	}
-	if p.links.quiet.may(string(p.id[:]) + "up") {
-		p.links.log.Info("linked to a node", "node", hexID(p.id), "address", k.nc.RemoteAddr().String())
-	}
+	p.links.lines.Say(slog.LevelInfo, who(p.id), "linked to a node", "node", hexID(p.id), "address", k.nc.RemoteAddr().String())
 	began := time.Now()
 	err = k.serve(p.ctx)
-	if p.ctx.Err() == nil && p.links.quiet.may(string(p.id[:])+"down") {
-		p.links.log.Warn("link to a node dropped", "node", hexID(p.id), "error", err)
+	if p.ctx.Err() == nil {
+		p.links.lines.Say(slog.LevelWarn, who(p.id), "link to a node dropped", "node", hexID(p.id), "error", err)
 	}
 	return time.Since(began)
 }

@@ -1,7 +1,6 @@
 package replication
 
 import (
-	"context"
 	"time"
 
 	"github.com/disqo/disqo/store"
@@ -52,14 +51,6 @@ func (l *Links) Post(to store.NodeID, frames []byte, wait Waiter) bool {
 func (l *Links) Room(to store.NodeID) bool {
 	k := l.link(to)
 	return k != nil && k.out.hasRoom()
-}
-
-// AwaitRoom returns when the outbox of a peer is less than half full, there is no
-// link to it, or ctx is done.
-func (l *Links) AwaitRoom(ctx context.Context, to store.NodeID) {
-	if k := l.link(to); k != nil {
-		k.out.awaitRoom(ctx)
-	}
 }
 
 // link returns the established link to a peer, nil if there is none.

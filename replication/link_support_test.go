@@ -56,7 +56,6 @@ type testNode struct {
 	mu      sync.Mutex
 	got     []string
 	heard   []Hello
-	batches int
 	changes int
 }
 
@@ -81,11 +80,6 @@ func (n *testNet) add(t *testing.T, i byte, tweak func(*Options)) *testNode {
 			node.mu.Lock()
 			defer node.mu.Unlock()
 			node.got = append(node.got, fmt.Sprintf("%d:%s", typ, payload))
-		},
-		Batch: func(store.NodeID) {
-			node.mu.Lock()
-			defer node.mu.Unlock()
-			node.batches++
 		},
 		Changed: func() {
 			node.mu.Lock()

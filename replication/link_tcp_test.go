@@ -26,6 +26,13 @@ type tcpNode struct {
 	ln      net.Listener
 }
 
+// awaitRoom returns when the outbox of a peer is less than half full.
+func (n *tcpNode) awaitRoom(to store.NodeID) {
+	for !n.Room(to) {
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
 // tcpNodes makes nodes that can dial each other over loopback.
 func tcpNodes(t testing.TB, count int, tweak func(*Options)) []*tcpNode {
 	nodes := make([]*tcpNode, count)
@@ -49,7 +56,6 @@ func tcpNodes(t testing.TB, count int, tweak func(*Options)) []*tcpNode {
 					(*f)(from, payload)
 				}
 			},
-			Batch:   func(store.NodeID) {},
 			Changed: func() {},
 			Now:     func() int64 { return time.Since(began).Milliseconds() },
 			Timeout: func() time.Duration { return 15 * time.Second },
@@ -131,7 +137,7 @@ func TestLinksOverTCP(t *testing.T) {
 				left.Go(func() {
 					large := make([]byte, 300_000)
 					for i := range uint64(messages) {
-						n.AwaitRoom(t.Context(), to.id)
+						n.awaitRoom(to.id)
 						b := AppendFrame(nil, 10, func(dst []byte) []byte {
 							dst = binary.LittleEndian.AppendUint64(append(dst, byte(lane)), i)
 							if i%every == 0 {
@@ -216,7 +222,7 @@ func benchLinks(b *testing.B, posters, batch int, wait Waiter) {
 	for range posters {
 		go func() {
 			for range each {
-				nodes[0].AwaitRoom(b.Context(), nodes[1].id)
+				nodes[0].awaitRoom(nodes[1].id)
 				if !nodes[0].Post(nodes[1].id, frames, wait) {
 					panic("no link")
 				}
@@ -238,7 +244,7 @@ func BenchmarkPost(b *testing.B) {
 	b.ReportAllocs()
 	for i := range b.N {
 		if i%1000 == 0 {
-			nodes[0].AwaitRoom(b.Context(), nodes[1].id)
+			nodes[0].awaitRoom(nodes[1].id)
 		}
 		nodes[0].Post(nodes[1].id, frames, nil)
 	}

@@ -5,12 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"log/slog"
-	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/disqo/disqo/cluster/crowd"
 	"github.com/disqo/disqo/store"
 )
 
@@ -39,8 +39,6 @@ type Options struct {
 	// soon as Receive returns. session names the peer's connection: the
 	// LinkState.Session that the peer sees.
 	Receive func(from store.NodeID, session uint64, typ byte, payload []byte)
-	// Batch is called after the last frame of what arrived together.
-	Batch func(from store.NodeID)
 	// Changed is called when an outbound link went up or down, and when a peer
 	// was not heard of for Timeout or is heard of again. It must not block.
 	Changed func()
@@ -63,8 +61,7 @@ type Options struct {
 // for concurrent use.
 type Links struct {
 	o     Options
-	log   *slog.Logger
-	quiet quiet
+	lines *crowd.Lines
 	ctx   context.Context // until Close
 	stop  context.CancelFunc
 
@@ -77,7 +74,9 @@ type Links struct {
 	mu     sync.Mutex
 	closed bool
 	in     map[store.NodeID]*visitor
-	inAll  int // inbound connections
+	visits int // of all visitors
+
+	strangers *crowd.Places // inbound connections whose node is not known yet
 }
 
 // NewLinks returns links without peers. Close ends them.
@@ -91,10 +90,7 @@ func NewLinks(o Options) *Links {
 	if o.MaxFrame == 0 {
 		o.MaxFrame = defaultMaxFrame
 	}
-	l := &Links{o: o, log: o.Log, in: map[store.NodeID]*visitor{}}
-	if l.log == nil {
-		l.log = slog.New(slog.DiscardHandler)
-	}
+	l := &Links{o: o, lines: crowd.NewLines(o.Log), in: map[store.NodeID]*visitor{}, strangers: crowd.NewPlaces(hostStrangers, maxStrangers)}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.peers.Store(&map[store.NodeID]*peer{})
 	l.wg.Go(l.mind)
@@ -138,17 +134,12 @@ func (l *Links) SetPeers(ids []store.NodeID) {
 func (l *Links) Accept(nc net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.inAll >= maxInbound {
+	if l.closed {
 		nc.Close()
 		return
 	}
-	l.inAll++
-	l.wg.Go(func() {
-		l.welcome(nc)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.inAll--
-	})
+	l.strangers.Enter(nc)
+	l.wg.Go(func() { l.welcome(nc) })
 }
 
 // peer returns a peer, nil if the id is not one's.
@@ -192,38 +183,11 @@ func (l *Links) hello(session uint64) Hello {
 	return h
 }
 
+// who is how the log tells peers apart.
+func who(id store.NodeID) crowd.Who { return crowd.Known(hexID(id)) }
+
 func newSession() uint64 {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	return binary.LittleEndian.Uint64(b[:])
-}
-
-// maxSaid bounds how many things are not said again.
-const maxSaid = 1024
-
-// quiet keeps a log short: each thing is said once a minute.
-type quiet struct {
-	mu   sync.Mutex
-	said map[string]time.Time
-}
-
-// may reports whether something may be said now.
-func (q *quiet) may(what string) bool {
-	now := time.Now()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if t, ok := q.said[what]; ok && now.Sub(t) < time.Minute {
-		return false
-	}
-	if len(q.said) >= maxSaid {
-		maps.DeleteFunc(q.said, func(_ string, t time.Time) bool { return now.Sub(t) >= time.Minute })
-		if len(q.said) >= maxSaid {
-			return false
-		}
-	}
-	if q.said == nil {
-		q.said = map[string]time.Time{}
-	}
-	q.said[what] = now
-	return true
 }

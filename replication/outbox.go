@@ -43,7 +43,6 @@ type outbox struct {
 	flying    bool   // something is with the writer
 	since     int64  // when the oldest of that came, ms
 	err       error  // why nothing is sent any more
-	room      chan struct{}
 }
 
 func newOutbox(most int64, now func() int64) *outbox {
@@ -147,8 +146,4 @@ func (o *outbox) sent(out *lane) {
 	defer o.mu.Unlock()
 	o.bytes -= int64(n)
 	o.flying, o.since = !out.empty(), out.since()
-	if o.room != nil && o.roomy() {
-		close(o.room)
-		o.room = nil
-	}
 }

@@ -1,36 +1,15 @@
 package replication
 
 import (
-	"context"
 	"fmt"
 	"time"
 )
 
-// roomy reports whether less than half of what may wait does. mu is held.
-func (o *outbox) roomy() bool { return o.bytes < o.most/2 }
-
+// hasRoom reports whether less than half of what may wait does.
 func (o *outbox) hasRoom() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err == nil && o.roomy()
-}
-
-// awaitRoom returns when there is room, the outbox has failed, or ctx is done.
-func (o *outbox) awaitRoom(ctx context.Context) {
-	o.mu.Lock()
-	if o.err != nil || o.roomy() {
-		o.mu.Unlock()
-		return
-	}
-	if o.room == nil {
-		o.room = make(chan struct{})
-	}
-	room := o.room
-	o.mu.Unlock()
-	select {
-	case <-room:
-	case <-ctx.Done():
-	}
+	return o.err == nil && o.bytes < o.most/2
 }
 
 // size returns how many bytes wait to be sent or are being sent.
@@ -79,17 +58,12 @@ func (o *outbox) end(err error) {
 	o.failed.Broadcast()
 }
 
-// awaitFailure returns the reason when the outbox has failed, and lets go of
-// those who wait for room.
+// awaitFailure returns the reason when the outbox has failed.
 func (o *outbox) awaitFailure() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.err == nil {
 		o.failed.Wait()
-	}
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
 	}
 	return o.err
 }

@@ -47,15 +47,26 @@ const (
 	addingMostBytes = 4 << 20
 )
 
-// keepAdding keeps an ADDJOB whose reply was just written.
-func (s *session) keepAdding(a *adding) {
-	a.at = len(s.reply.B) - idReply
+// keepAdding keeps an ADDJOB whose reply was just written, as the adding that was
+// to spare: the node knows that one.
+func (s *session) keepAdding(req *addJob, id *node.ID) {
+	a := s.spare
+	s.spare = nil
+	a.id, a.bytes, a.at = *id, len(req.spec.Body), len(s.reply.B)-idReply
+	if req.timeout > 0 {
+		a.until = s.srv.node.Now() + req.timeout
+	}
 	s.adding = append(s.adding, a)
 	s.addingBytes += a.bytes
 }
 
 // adds reports whether an ADDJOB waits.
 func (s *session) adds() bool { return len(s.adding) > 0 }
+
+// addsHalt reports whether no command may be executed before some ADDJOB is done.
+func (s *session) addsHalt() bool {
+	return s.adds() && (s.parked != nil || len(s.adding) >= addingMost || s.addingBytes >= addingMostBytes)
+}
 
 // ready returns how many bytes of the output may be sent.
 func (s *session) ready() int {

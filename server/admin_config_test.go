@@ -280,6 +280,7 @@ func TestConfigSetCommandTimeoutReachesACommandThatIsArriving(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t)
 	c, slow := srv.Dial(t), srv.Dial(t)
+	slow.Do("PING") // it is in the list of clients
 	slow.Send("*2\r\n$4\r\nPING\r\n$100\r\nabc")
 	eventually(t, "its beginning has arrived", func() bool { return !strings.Contains(clientLine(t, c, slow), " qbuf=0 ") })
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "command-timeout", "1"))

@@ -5,34 +5,87 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/disqo/disqo/server/config"
 )
+
+// life makes a session without a socket, and commands that add, fetch and
+// acknowledge jobs of 128 bytes.
+func life(t testing.TB) (s *session, add, get, ack func()) {
+	set, err := config.Load([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", t.TempDir()})
+	require.NoError(t, err)
+	srv, err := New(Options{Config: set, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = srv.Close() })
+	s = another(srv)
+	adds, gets, acks := words("ADDJOB queue body 0"), words("GETJOB FROM queue"), words("ACKJOB id")
+	adds[2] = make([]byte, 128)
+	run := func(args [][]byte) {
+		s.exec(args)
+		s.flushed(len(s.reply.B), busyBytes)
+	}
+	add = func() { run(adds) }
+	get = func() {
+		run(gets)
+		acks[1] = s.handed[0].id.AppendText(acks[1][:0])
+		s.confirm(s.base)
+	}
+	return s, add, get, func() { run(acks) }
+}
 
 // BenchmarkLife is the life of a 128-byte job through a session: added,
 // fetched, acknowledged. No socket.
 func BenchmarkLife(b *testing.B) {
-	set, err := config.Load([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	srv, err := New(Options{Config: set, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = srv.Close() }()
-	s := another(srv)
-	add := words("ADDJOB queue body 0")
-	add[2] = make([]byte, 128)
-	get, ack := words("GETJOB FROM queue"), words("ACKJOB id")
+	_, add, get, ack := life(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.exec(add)
-		s.exec(get)
-		id := s.handed[0].id
-		ack[1] = id.AppendText(ack[1][:0])
-		s.exec(ack)
-		n := len(s.reply.B)
-		s.flushed(n, busyBytes)
-		s.confirm(s.base)
+		add()
+		get()
+		ack()
 	}
+}
+
+// A job's life makes no garbage, so that the collector has nothing to do. Only a
+// queue that was empty makes its order anew.
+func TestLifeAllocatesNothing(t *testing.T) {
+	_, add, get, ack := life(t)
+	for range 5000 { // the slabs grow
+		add()
+	}
+	for range 1000 {
+		get()
+		ack()
+	}
+	require.Zero(t, testing.AllocsPerRun(900, add), "ADDJOB")
+	require.Zero(t, testing.AllocsPerRun(900, get), "GETJOB")
+	require.Zero(t, testing.AllocsPerRun(900, func() { get(); ack() }), "GETJOB and ACKJOB")
+	s, _, _, _ := life(t)
+	ping := words("PING")
+	require.Zero(t, testing.AllocsPerRun(900, func() {
+		s.exec(ping)
+		s.flushed(len(s.reply.B), busyBytes)
+	}), "PING")
+}
+
+// Nor do large replies: their memory is used again, by any connection.
+func TestLargeRepliesAllocateNothing(t *testing.T) {
+	s, _, _, _ := life(t)
+	add, get := words("ADDJOB large body 0"), words("GETJOB COUNT 16 FROM large")
+	add[2] = make([]byte, 10<<10)
+	const runs = 50
+	for range 16 * (runs + 2) {
+		s.exec(add)
+		s.flushed(len(s.reply.B), busyBytes)
+	}
+	large, kept := 0, 0
+	require.Zero(t, testing.AllocsPerRun(runs, func() {
+		s.exec(get)
+		large = len(s.reply.B)
+		s.flushed(large, busyBytes)
+		s.confirm(s.base)
+		kept = cap(s.reply.B)
+	}))
+	require.Greater(t, large, 160<<10)
+	require.Zero(t, kept)
 }

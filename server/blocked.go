@@ -10,11 +10,13 @@ import (
 
 // waiter is a GETJOB that waits for a job. Its claim is taken once: by the
 // hand-off of a job, by a timeout, a disconnect or the end of the server. Its
-// reply is made by whoever won, under the shard's lock if it is a job.
+// reply is made by whoever won, under the shard's lock if it is a job. When it
+// has left its queues its session may use it for the next GETJOB, though who
+// woke it may not yet have returned from wake.
 type waiter struct {
 	claimed  atomic.Bool
 	done     atomic.Bool // the winner is finished with it
-	wake     func()
+	wake     func()      // never changes
 	ticket   *node.Ticket
 	until    int64 // milliseconds, when it times out; 0: never
 	counters bool
@@ -57,10 +59,28 @@ func (w *waiter) await() {
 	}
 }
 
+// begin makes it ready to wait.
+func (w *waiter) begin() {
+	w.claimed.Store(false)
+	w.done.Store(false)
+	w.ticket, w.until, w.got, w.job, w.mark = nil, 0, false, handed{}, node.Mark{}
+	if w.reply.B = w.reply.B[:0]; cap(w.reply.B) > waiterBytes {
+		w.reply.B = nil
+	}
+}
+
+// waiterBytes is what a waiter keeps of the memory of its last reply.
+const waiterBytes = 1 << 10
+
 // block makes the session wait for a job of the queues.
 func (s *session) block(req *getJob) {
-	w := &waiter{wake: s.wake, counters: req.counters, muted: s.silent >= skipping}
-	w.reply.Proto = s.reply.Proto
+	w := s.waited
+	if w == nil {
+		w = &waiter{wake: s.wake}
+	}
+	s.waited = nil
+	w.begin()
+	w.counters, w.muted, w.reply.Proto = req.counters, s.silent >= skipping, s.reply.Proto
 	if req.timeout > 0 {
 		w.until = s.srv.node.Now() + req.timeout
 	}
@@ -75,10 +95,11 @@ func (s *session) block(req *getJob) {
 	s.srv.stats.blocked.Add(1)
 }
 
-// endWait takes the waiter out of its queues; its claim must be taken.
+// endWait takes the waiter out of its queues; its claim must be taken, and the
+// winner be finished with it.
 func (s *session) endWait() {
 	s.srv.node.Unblock(s.wait.ticket)
-	s.wait = nil
+	s.waited, s.wait = s.wait, nil
 	s.info.blocked.Store(false)
 	s.srv.stats.blocked.Add(-1)
 }

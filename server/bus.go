@@ -52,7 +52,7 @@ func (s *Server) bus(cfg *config.Config) *node.Bus {
 // busAddress returns where others reach this node; host is "" while that is not
 // known.
 func (s *Server) busAddress() (host string, port, busPort int) {
-	me := s.cluster.Members()[0]
+	me := s.cluster.Self()
 	return me.Host, me.Port, me.BusPort
 }
 

@@ -44,8 +44,8 @@ func (c *clientInfo) init(id int64, nc net.Conn) {
 }
 
 // batch notes what a batch left behind.
-func (c *clientInfo) batch(s *session, in, out int) {
-	c.active.Store(time.Now().UnixMilli())
+func (c *clientInfo) batch(s *session, at time.Time, in, out int) {
+	c.active.Store(at.UnixMilli())
 	c.inBuf.Store(int64(in))
 	c.outBuf.Store(int64(out))
 	c.closing.Store(s.closing)

@@ -12,8 +12,10 @@ func cmdAddJob(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	a := &adding{wake: s.wake, bytes: len(req.spec.Body)}
-	req.spec.Adder = a
+	if s.spare == nil {
+		s.spare = &adding{wake: s.wake}
+	}
+	req.spec.Adder = s.spare
 	id, waits, err := s.srv.node.Add(&req.spec, req.async, &s.mark)
 	if err != nil {
 		s.fail(err)
@@ -21,11 +23,7 @@ func cmdAddJob(s *session, args [][]byte) {
 	}
 	writeIDStatus(&s.reply, &id)
 	if waits {
-		a.id = id
-		if req.timeout > 0 {
-			a.until = s.srv.node.Now() + req.timeout
-		}
-		s.keepAdding(a)
+		s.keepAdding(&req, &id)
 	}
 }
 
@@ -53,6 +51,7 @@ func cmdGetJob(s *session, args [][]byte) {
 // fetch answers with up to COUNT jobs that are there. A large reply ends early:
 // COUNT is a maximum.
 func (s *session) fetch(req *getJob) (got int, err error) {
+	s.grow(s.fetched) // the next is like the last, and under a lock it should not be made
 	from, first := len(s.reply.B), len(s.handed)
 	room := from + fetchRoom(s.srv.cfg.Get().ClientOutputBufferLimit.Hard)
 	s.reply.Array(req.count)
@@ -68,6 +67,7 @@ func (s *session) fetch(req *getJob) (got int, err error) {
 		s.reply.B = s.reply.B[:from]
 		return 0, err
 	}
+	s.fetched = len(s.reply.B) - from
 	if got != req.count {
 		s.recount(from, head, got, s.handed[first:])
 	}
@@ -205,21 +205,32 @@ func cmdShow(s *session, args [][]byte) {
 		return
 	}
 	if expires, kept := s.srv.node.Dummy(&id); ok && kept {
-		s.showDummy(&id, expires)
+		s.showJob(&node.Job{ID: id, State: node.Acked, Expires: expires}, false)
 		return
 	}
 	s.reply.Null()
 }
 
 // show writes all about a job, in the reference's order.
-func (s *session) show(j *node.Job) {
+func (s *session) show(j *node.Job) { s.showJob(j, true) }
+
+// showJob is show. Of a job that is not known, only its acknowledgement, there is
+// neither queue nor body.
+func (s *session) showJob(j *node.Job, known bool) {
+	content := func(write func()) {
+		if known {
+			write()
+		} else {
+			s.reply.Null()
+		}
+	}
 	now := s.srv.node.Now()
 	r := &s.reply
 	r.Array(30)
 	r.BulkString("id")
 	writeID(r, &j.ID)
 	r.BulkString("queue")
-	r.BulkString(j.Queue)
+	content(func() { r.BulkString(j.Queue) })
 	r.BulkString("state")
 	r.BulkString(j.State.String())
 	for _, f := range [...]struct {
@@ -253,7 +264,7 @@ func (s *session) show(j *node.Job) {
 	r.BulkString("next-awake-within")
 	r.Int(max(0, awake-now))
 	r.BulkString("body")
-	r.Bulk(j.Body)
+	content(func() { r.Bulk(j.Body) })
 }
 
 // names writes the ids of nodes.
@@ -263,38 +274,6 @@ func (s *session) names(set node.Set) {
 	for _, name := range names {
 		s.reply.BulkString(name)
 	}
-}
-
-// showDummy writes what there is to say about a job of which only the
-// acknowledgement is known.
-func (s *session) showDummy(id *node.ID, expires int64) {
-	now := s.srv.node.Now()
-	r := &s.reply
-	r.Array(30)
-	r.BulkString("id")
-	writeID(r, id)
-	r.BulkString("queue")
-	r.Null()
-	r.BulkString("state")
-	r.BulkString("acked")
-	for _, name := range [...]string{"repl", "ttl", "ctime", "delay", "retry", "nacks", "additional-deliveries"} {
-		r.BulkString(name)
-		if name == "ttl" {
-			r.Int(max(0, (expires-now+999)/1000))
-		} else {
-			r.Int(0)
-		}
-	}
-	for _, name := range [...]string{"nodes-delivered", "nodes-confirmed"} {
-		r.BulkString(name)
-		r.Array(0)
-	}
-	r.BulkString("next-requeue-within")
-	r.Null()
-	r.BulkString("next-awake-within")
-	r.Int(max(0, expires-now))
-	r.BulkString("body")
-	r.Null()
 }
 
 // LOADJOB is part of the reference's log, not of its protocol.

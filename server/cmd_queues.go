@@ -91,16 +91,16 @@ func cmdPause(s *session, args [][]byte) {
 			return
 		}
 	}
-	if bcast && !set {
-		pause, set = s.srv.node.PauseState(name), true
+	if !set {
+		pause = s.srv.node.PauseState(name)
 	}
-	if set {
+	if set || bcast {
 		if err := s.srv.node.SetPause(name, pause, bcast, &s.mark); err != nil {
 			s.fail(err)
 			return
 		}
 	}
-	s.reply.Status(s.srv.node.PauseState(name).String())
+	s.reply.Status(pause.String())
 }
 
 // scanArgs are the options that QSCAN and JSCAN share.

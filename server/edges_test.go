@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net"
 	"strings"
 	"testing"
 
@@ -34,6 +35,23 @@ func TestStopAnswersWhatWasSent(t *testing.T) {
 		for range jobs {
 			require.Regexp(t, `^\+D-`, c.Raw())
 		}
+		c.Closed()
+	}
+}
+
+// An end that comes together with commands is noticed, though a connection that
+// sends much is not asked for it after each batch.
+func TestEndBehindCommands(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t)
+	for range 20 {
+		c := srv.Dial(t)
+		for range 20 {
+			require.Equal(t, pong, c.Do("PING"))
+		}
+		c.Send("PING\r\n")
+		require.NoError(t, c.Conn.(*net.TCPConn).CloseWrite())
+		require.Equal(t, pong, c.Raw())
 		c.Closed()
 	}
 }

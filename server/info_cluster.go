@@ -1,13 +1,17 @@
 package server
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/disqo/disqo/server/node"
+)
 
 // infoCluster tells of the other nodes and the links to them.
 func infoCluster(s *Server, p func(string, any)) {
 	members := s.cluster.Members()
-	linked := 0
-	for _, m := range members {
-		if s.node.PeerState(m.ID).Linked {
+	links, linked := make([]node.PeerState, len(members)), 0
+	for i, m := range members {
+		if links[i] = s.node.PeerState(m.ID); links[i].Linked {
 			linked++
 		}
 	}
@@ -28,7 +32,7 @@ func infoCluster(s *Server, p func(string, any)) {
 	p("link_messages_refused", impossible)
 	p("link_messages_unknown", unknown)
 	for i, m := range members[1:] {
-		st := s.node.PeerState(m.ID)
+		st := links[1+i]
 		p(fmt.Sprintf("peer%d", i), fmt.Sprintf("id=%s,address=%s,linked=%d,suspect=%d,failed=%d,leaving=%d,rtt_usec=%d,outbox=%d",
 			m.ID, m.Address(), bit(st.Linked), bit(st.Suspect), bit(m.Failed), bit(m.Leaving), st.RTT.Microseconds(), st.Outbox))
 	}

@@ -52,19 +52,26 @@ func (o *output) init(nc net.Conn, timeout func() time.Duration, heard func() ti
 	}
 }
 
-// send takes b and returns the sticky error. b stays the caller's unless it is
-// given: then it need not be copied if the kernel does not take it.
-func (o *output) send(b []byte, given bool) error {
+// send takes b and returns what was handed to the kernel in all, what was not,
+// and the sticky error. b stays the caller's unless it is given: then it is kept,
+// and not copied, if the kernel does not take it.
+func (o *output) send(b []byte, given bool) (kept bool, sent uint64, pending int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	kept = o.put(b, given)
+	return kept, o.sent, o.pending, o.err
+}
+
+// put is send under the lock.
+func (o *output) put(b []byte, given bool) (kept bool) {
 	if o.err != nil || len(b) == 0 {
-		return o.err
+		return false
 	}
 	if !o.sending {
 		n := o.now(b)
 		o.sent += uint64(n)
 		if b = b[n:]; len(b) == 0 || o.err != nil {
-			return o.err
+			return false
 		}
 		o.sending = true
 		go o.drain()
@@ -72,7 +79,7 @@ func (o *output) send(b []byte, given bool) error {
 	o.pending += len(b)
 	if given {
 		o.queue = append(o.queue, b)
-		return nil
+		return true
 	}
 	for len(b) > 0 {
 		last := len(o.queue) - 1
@@ -85,7 +92,7 @@ func (o *output) send(b []byte, given bool) error {
 		o.queue[last] = append(chunk, b[:n]...)
 		b = b[n:]
 	}
-	return nil
+	return false
 }
 
 // now hands over what the kernel takes without waiting.
@@ -153,17 +160,15 @@ func (o *output) piece(b []byte) (int, error) {
 	return n, err
 }
 
-// await waits until at most limit bytes are pending, and reports whether it had
-// to. It ends: either the client takes something within the write deadline, or
-// err is set.
-func (o *output) await(limit int) (waited bool, err error) {
+// await waits until at most limit bytes are pending. It ends: either the client
+// takes something within the write deadline, or err is set.
+func (o *output) await(limit int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.pending > limit && o.err == nil {
-		waited = true
 		o.idle.Wait()
 	}
-	return waited, o.err
+	return o.err
 }
 
 // finish waits for the goroutine to end. The connection must have been closed

@@ -3,6 +3,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"syscall"
 )
@@ -34,5 +35,21 @@ func writeOnce(fd uintptr, b []byte) (int, error) {
 			return 0, nil
 		}
 		return 0, err
+	}
+}
+
+// readOnce reads what is there without waiting, 0 bytes if that is nothing.
+func readOnce(fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), b)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return 0, nil
+		case err == nil && n == 0:
+			return 0, io.EOF
+		}
+		return n, err
 	}
 }

@@ -26,7 +26,9 @@ type session struct {
 	limCfg *config.Config // what lim was made from
 
 	wait        *waiter   // a blocked GETJOB, nil if none
+	waited      *waiter   // the last one, for the next; nil if there is none
 	adding      []*adding // ADDJOBs that wait for their copies, in order
+	spare       *adding   // for the next ADDJOB: few wait
 	addingBytes int       // of their jobs
 	addingUntil int64     // when the first of them times out, 0 if none does
 	parked      [][]byte  // a command that waits for them, nil if none does
@@ -39,6 +41,7 @@ type session struct {
 	tx       *transaction // MULTI was said
 	inExec   bool         // commands of a transaction are running
 	handed   []handed     // jobs delivered in replies that are not all sent
+	fetched  int          // bytes of the last reply to a GETJOB that was not blocked
 	mark     node.Mark    // what must be safe before the replies are sent
 	ids      []node.ID    // scratch of each
 	lastTick int64        // srv.ticks() when the last command ended
@@ -73,7 +76,7 @@ func (s *session) init(srv *Server, info *clientInfo, wake func()) {
 // halted reports whether no further command may be executed now. A server that
 // stops waits for nobody's pause: what was received is executed.
 func (s *session) halted() bool {
-	return s.wait != nil || s.adds() && (s.parked != nil || len(s.adding) >= addingMost || s.addingBytes >= addingMostBytes) || !s.srv.stopping.Load() && (s.pauseTo != 0 || s.srv.paused())
+	return s.wait != nil || s.addsHalt() || !s.srv.stopping.Load() && (s.pauseTo != 0 || s.srv.paused())
 }
 
 // hold is halted, for whoever is about to execute a command: settle will say
@@ -160,7 +163,7 @@ func (s *session) close(sent uint64) {
 	s.srv.monitors.remove(s)
 }
 
-// flushed says that the first n bytes of reply.B were taken; an empty buffer
+// flushed says that the first n bytes of reply.B were sent; an empty buffer
 // larger than keep is given back.
 func (s *session) flushed(n, keep int) {
 	s.base += uint64(n)
@@ -173,7 +176,7 @@ func (s *session) flushed(n, keep int) {
 	}
 	s.reply.B = s.reply.B[:0]
 	if cap(s.reply.B) > keep {
-		s.reply.B = nil
+		s.drop()
 	}
 }
 
@@ -250,8 +253,8 @@ func (s *session) endReply(from int) {
 	}
 }
 
-// beginBatch is called before the commands of one read.
-func (s *session) beginBatch() { s.lastTick = s.srv.ticks() }
+// beginBatch is called before the commands of one read, with the time.
+func (s *session) beginBatch(now time.Time) { s.lastTick = int64(now.Sub(s.srv.started)) }
 
 // exec executes one command; args are the caller's and end with the call.
 func (s *session) exec(args [][]byte) {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -190,7 +191,7 @@ func TestSplitPointsEverywhere(t *testing.T) {
 				n := copy(c.dec.Space(), p)
 				c.dec.Fill(n)
 				p = p[n:]
-				c.run()
+				c.run(time.Now())
 			}
 		}
 		return string(c.s.reply.B)

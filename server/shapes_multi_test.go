@@ -27,7 +27,7 @@ func TestConnect12ExecAnswersWithOneArray(t *testing.T) {
 		require.Regexp(t, `^D-`, got[0])
 		require.Equal(t, int64(1), got[1])
 		require.Equal(t, []any{[]any{"q", got[0], "a"}}, got[2])
-		require.Equal(t, wireError("BADID Invalid Job ID format."), got[3], "an error while running stops nothing")
+		require.Equal(t, servertest.Failure("BADID Invalid Job ID format."), got[3], "an error while running stops nothing")
 		require.Equal(t, "PONG", got[4])
 		require.Equal(t, ":1\r\n", c.Do("QLEN", "q"), "the transaction has ended")
 	})

@@ -1,9 +1,7 @@
 package server_test
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,56 +46,10 @@ func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
 // bulks encodes an array of bulk strings.
 func bulks(words ...string) string { return string(servertest.Command(words...)) }
 
-// wireError is an error reply.
-type wireError string
-
-// decode turns a reply into strings, int64, nil, wireError and []any; a map is
-// the slice of its keys and values.
+// decode turns a reply into Go values; see servertest.Decode.
 func decode(t testing.TB, raw string) any {
 	t.Helper()
-	r := bufio.NewReader(strings.NewReader(raw))
-	v := decodeOne(t, r)
-	_, err := r.ReadByte()
-	require.ErrorIs(t, err, io.EOF, "something follows the reply %q", raw)
-	return v
-}
-
-func decodeOne(t testing.TB, r *bufio.Reader) any {
-	line, err := r.ReadString('\n')
-	require.NoError(t, err)
-	require.True(t, strings.HasSuffix(line, "\r\n"), "%q", line)
-	kind, text := line[0], line[1:len(line)-2]
-	switch kind {
-	case '+':
-		return text
-	case '-':
-		return wireError(text)
-	case '_':
-		return nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	require.NoError(t, err)
-	switch {
-	case kind == ':':
-		return n
-	case n < 0:
-		return nil
-	case kind == '$':
-		b := make([]byte, n+2)
-		_, err := io.ReadFull(r, b)
-		require.NoError(t, err)
-		require.Equal(t, "\r\n", string(b[n:]))
-		return string(b[:n])
-	case kind == '%':
-		n *= 2
-	default:
-		require.Equal(t, byte('*'), kind)
-	}
-	list := make([]any, n)
-	for i := range list {
-		list[i] = decodeOne(t, r)
-	}
-	return list
+	return servertest.Decode(t, raw)
 }
 
 // fields turns an array of keys and values into a map.

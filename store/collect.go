@@ -1,5 +1,7 @@
 package store
 
+import "github.com/disqo/disqo/store/planted"
+
 // An acknowledged job that other nodes hold is kept, without its body, until all
 // of them know: SETACK tells them, GOTACK is their answer, and DELJOB lets them
 // forget it. Whoever knows more holders than the one who tells it collects too,
@@ -55,14 +57,16 @@ func (s *Shard) collect(now int64, h uint32, fx *Effects) {
 	}
 	holders, confirmed := s.others(h), s.confirmed(h)
 	if holders.In(confirmed) {
-		id := j.id
-		s.tell(now, holders, MsgDelJob, &id, fx)
+		s.tell(now, holders, MsgDelJob, &j.id, fx)
 		s.remove(now, h, fx)
 		return
 	}
 	s.send(now, holders.Minus(confirmed), true, &Message{Kind: MsgSetAck, ID: j.id, Holders: s.holders(h)}, fx)
 	s.wheel.stop(h)
 	c.ptime = now + again(c.tries) + s.jitter()
+	if planted.Is(planted.NoRetryOfSetAck) {
+		c.ptime = j.etime
+	}
 	c.tries = min(c.tries+1, 10)
 	s.wheel.start(h)
 }
@@ -81,7 +85,7 @@ func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
 		return
 	}
 	j, knew := s.slots.get(h), s.holders(h)
-	dummy := m.Holders.Empty()
+	dummy, loose := m.Holders.Empty(), s.loose(h, from)
 	changed := !dummy && s.setHolders(h, knew.Or(m.Holders).With(from))
 	if j.state != Acked {
 		if !s.markAcked(now, h, j, fx) {
@@ -96,9 +100,27 @@ func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
 		return
 	}
 	s.send(now, SetOf(from), true, &Message{Kind: MsgGotAck, Flags: FlagKnown, ID: m.ID}, fx)
-	if dummy {
+	if loose {
+		s.setConfirmed(h, s.confirmed(h).With(from))
+	}
+	if dummy || loose {
 		s.collect(now, h, fx)
 	}
+}
+
+// loose reports whether a copy of a job may be on its way from here to another
+// node than from. That node may tell from that it does not know the job, and get
+// it then. What is sent to it from here comes after the copy.
+func (s *Shard) loose(h uint32, from uint16) bool {
+	c := s.slots.copies(h)
+	switch {
+	case c == nil || s.slots.get(h).state == Acked:
+		return false
+	case c.flags&flagOrigin != 0 && !s.others(h).Without(from).In(s.confirmed(h)):
+		return true
+	}
+	gave := c.turn > 0 && c.said == saidQueued && c.who != Self && c.who != from
+	return c.tries > 0 || c.flags&flagDrain != 0 || gave
 }
 
 // gotAck is told that a node knows that a job is acknowledged.
@@ -112,11 +134,10 @@ func (s *Shard) gotAck(now int64, from uint16, m *Message, fx *Effects) {
 	if s.slots.get(h).state != Acked {
 		return
 	}
-	holders := s.holders(h)
-	if known && s.setHolders(h, holders.With(from)) {
-		s.put(h, fx)
+	if known {
+		s.learn(h, SetOf(from), fx)
 	}
-	if known || holders.Has(from) {
+	if s.holders(h).Has(from) {
 		s.setConfirmed(h, s.confirmed(h).With(from))
 	}
 	if s.others(h).In(s.confirmed(h)) {
@@ -124,11 +145,21 @@ func (s *Shard) gotAck(now int64, from uint16, m *Message, fx *Effects) {
 	}
 }
 
+// forgetJob is told that a job is done. A node that collects itself goes on until
+// all holders answered: behind their answers no copy can be on its way here, while
+// who says this only knows that of itself.
+func (s *Shard) forgetJob(now int64, id *ID, fx *Effects) {
+	s.dropDummy(id)
+	h := s.index.find(id)
+	if h == 0 || s.slots.get(h).state == Acked && s.slots.copies(h).tries > 0 {
+		return
+	}
+	s.remove(now, h, fx)
+}
+
 // meetAck tells a node that sent a job that it is acknowledged.
 func (s *Shard) meetAck(now int64, h uint32, holders Set, from uint16, fx *Effects) {
-	if s.setHolders(h, s.holders(h).Or(holders)) {
-		s.put(h, fx)
-	}
+	s.learn(h, holders, fx)
 	s.setConfirmed(h, s.confirmed(h).Without(from))
 	s.send(now, SetOf(from), true, &Message{Kind: MsgSetAck, ID: s.slots.get(h).id, Holders: s.holders(h)}, fx)
 }
@@ -162,13 +193,7 @@ func (s *Shard) dropped(now int64, from uint16, m *Message, fx *Effects) {
 	if h == 0 {
 		return
 	}
-	if s.setHolders(h, s.holders(h).Or(m.Holders)) { // one of them is new
-		if s.slots.get(h).state == Acked {
-			s.put(h, fx)
-		} else {
-			s.noteSet(h, false, fx)
-		}
-	}
+	s.learn(h, m.Holders, fx) // one of them may be new
 	s.without(now, h, from, fx)
 }
 
@@ -177,18 +202,13 @@ func (s *Shard) without(now int64, h uint32, node uint16, fx *Effects) {
 	if !s.holders(h).Has(node) || s.slots.copies(h) == nil {
 		return
 	}
-	j := s.slots.get(h)
 	s.setHolders(h, s.holders(h).Without(node))
 	s.setConfirmed(h, s.confirmed(h).Without(node))
-	if j.state != Acked {
-		s.noteSet(h, false, fx)
-		return
-	}
-	if s.others(h).In(s.confirmed(h)) {
+	if s.slots.get(h).state == Acked && s.others(h).In(s.confirmed(h)) {
 		s.collect(now, h, fx)
 		return
 	}
-	s.put(h, fx)
+	s.noteHolders(h, fx)
 }
 
 // walk calls visit for the jobs at up to n positions from pos on, which it may

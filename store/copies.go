@@ -130,6 +130,25 @@ func (s *Shard) setHolders(h uint32, to Set) bool {
 	return true
 }
 
+// learn adds nodes to those that may hold a job, and journals that if it is new.
+// It reports whether it is.
+func (s *Shard) learn(h uint32, more Set, fx *Effects) bool {
+	if !s.setHolders(h, s.holders(h).Or(more)) {
+		return false
+	}
+	s.noteHolders(h, fx)
+	return true
+}
+
+// noteHolders journals the nodes that may hold a job.
+func (s *Shard) noteHolders(h uint32, fx *Effects) {
+	if s.slots.get(h).state == Acked {
+		s.put(h, fx)
+	} else {
+		s.noteSet(h, false, fx)
+	}
+}
+
 func (s *Shard) setConfirmed(h uint32, to Set) {
 	c := s.addCopies(h)
 	c.confirmed = to.low

@@ -4,55 +4,46 @@ package store
 // cluster: of up to n jobs, from position pos on (0 to begin with). Whoever took
 // one says so (GOTJOB), and only then it is gone here. A job that a consumer has
 // is left until it is acknowledged or comes back; one that can never be delivered
-// again is dropped. It returns the position to go on from, -1 at the end, and how
-// many jobs are still here of those it saw.
-func (s *Shard) Drain(now, pos int64, n int, fx *Effects) (next int64, left int) {
-	next = s.walk(pos, n, func(h uint32) {
-		if s.drainJob(now, h, fx) {
-			left++
-		}
-	})
-	return next, left
+// again is dropped. It returns the position to go on from, -1 at the end.
+func (s *Shard) Drain(now, pos int64, n int, fx *Effects) (next int64) {
+	return s.walk(pos, n, func(h uint32) { s.drainJob(now, h, fx) })
 }
 
 // drainWait is how long a node is given to take a copy, milliseconds.
 const drainWait = 2000
 
-// drainJob reports whether the job is still here.
-func (s *Shard) drainJob(now int64, h uint32, fx *Effects) bool {
+func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 	j := s.slots.get(h)
 	switch {
 	case j.state == Acked || j.state == WaitRepl:
-		return true
+		return
 	case j.retry == 0 && j.flags&flagDelivered != 0:
 		s.remove(now, h, fx)
-		return false
+		return
 	}
 	c := s.addCopies(h)
 	if c.leased(j, now) || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
-		return true
+		return
 	}
 	to := s.pick(1, s.holders(h))
 	switch {
 	case c.flags&flagOrigin != 0 && !to.Empty():
-		return true // first let it have all its copies
+		return // first let it have all its copies
 	case to.Empty():
 		to = s.others(h).And(s.view.Linked)
 		if !to.Empty() {
 			to = SetOf(to.at(int(s.random() % uint64(to.Len()))))
 		}
 	}
-	if !to.Empty() {
-		s.wheel.stop(h)
-		c.flags = c.flags&^flagOrigin | flagDrain
-		c.ptime = now + drainWait
-		s.wheel.start(h)
-		if s.setHolders(h, s.holders(h).Or(to)) {
-			s.noteSet(h, false, fx)
-		}
-		s.sendCopy(now, h, to, fx)
+	if to.Empty() {
+		return
 	}
-	return true
+	s.wheel.stop(h)
+	c.flags = c.flags&^flagOrigin | flagDrain
+	c.ptime = now + drainWait
+	s.wheel.start(h)
+	s.learn(h, to, fx)
+	s.sendCopy(now, h, to, fx)
 }
 
 // handOver ends this node's part in a job: another node confirmed that it holds

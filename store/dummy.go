@@ -1,6 +1,9 @@
 package store
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // A dummy is an acknowledgement of a job that this node does not know: it is
 // kept until a node that does was told. They are bounded in number (Limits) and
@@ -94,17 +97,18 @@ func (s *Shard) dropDummy(id *ID) {
 }
 
 // acked reports whether a job that another node sent was acknowledged here
-// before it was known. It is collected then.
-func (s *Shard) acked(now int64, from uint16, m *Message, fx *Effects) bool {
+// before it was known. It is collected then, unless there is no room for it: the
+// error says so.
+func (s *Shard) acked(now int64, from uint16, m *Message, fx *Effects) (bool, error) {
 	if s.dummies[m.ID] == nil {
-		return false
+		return false, nil
 	}
 	h, err := s.register(now, m.Job, m.Holders.With(from).With(Self), from)
 	if err == nil {
 		s.dropDummy(&m.ID)
 		s.acknowledge(now, h, s.slots.get(h), fx)
 	}
-	return err == nil
+	return true, err
 }
 
 // tickDummies does what is due for the dummies.
@@ -113,14 +117,22 @@ func (s *Shard) tickDummies(now int64, fx *Effects) {
 		return
 	}
 	s.dummyNext = mostTime
+	var due []ID
 	for id, d := range s.dummies {
-		switch {
-		case d.etime <= now:
+		if at := min(d.ptime, d.etime); at > now {
+			s.dummyNext = min(s.dummyNext, at)
+		} else {
+			due = append(due, id)
+		}
+	}
+	slices.SortFunc(due, func(a, b ID) int { return bytes.Compare(a[:], b[:]) }) // a map has no order
+	for _, id := range due {
+		d := s.dummies[id]
+		if d.etime <= now {
 			s.dropDummy(&id)
 			continue
-		case d.ptime <= now:
-			s.seek(now, &id, d, fx)
 		}
+		s.seek(now, &id, d, fx)
 		if s.dummies[id] != nil {
 			s.dummyNext = min(s.dummyNext, d.ptime, d.etime)
 		}

@@ -166,9 +166,14 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	}, fx)
 }
 
-// Refuse tells the giver of a job that it was not taken.
+// Refuse tells the giver of a job that it was not taken, and whether there is a
+// copy of it here.
 func (s *Shard) Refuse(now int64, from uint16, m *Message, fx *Effects) {
-	s.send(now, SetOf(from), false, &Message{Kind: MsgRefused, ID: m.ID, Turn: m.Turn}, fx)
+	var flags uint8
+	if s.index.find(&m.ID) != 0 {
+		flags = FlagKnown
+	}
+	s.send(now, SetOf(from), false, &Message{Kind: MsgRefused, Flags: flags, ID: m.ID, Turn: m.Turn}, fx)
 }
 
 // refused takes back a job that a node did not take.
@@ -178,16 +183,17 @@ func (s *Shard) refused(now int64, from uint16, m *Message, fx *Effects) {
 		return
 	}
 	j, c := s.slots.get(h), s.slots.copies(h)
-	switch {
-	case c == nil || c.turn != m.Turn || j.state != Active:
-	case c.flags&flagMoved != 0:
-		s.takeBack(h, j, c)
-		s.setHolders(h, s.holders(h).Without(from))
-		s.enqueue(now, h, j, byMove, fx)
-	case c.said == saidQueued && c.who == from:
-		s.setHolders(h, s.holders(h).Without(from))
-		s.enqueue(now, h, j, byMove, fx)
+	moved := c != nil && c.flags&flagMoved != 0
+	if c == nil || c.turn != m.Turn || j.state != Active || !moved && (c.said != saidQueued || c.who != from) {
+		return
 	}
+	if moved {
+		s.takeBack(h, j, c)
+	}
+	if m.Flags&FlagKnown == 0 {
+		s.setHolders(h, s.holders(h).Without(from))
+	}
+	s.enqueue(now, h, j, byMove, fx)
 }
 
 // setAside makes an at-most-once job one that another node has, to queue and
@@ -218,8 +224,8 @@ func (s *Shard) take(now int64, from uint16, m *Message, fx *Effects) error {
 	once := m.Job.Retry == 0
 	h := s.index.find(&m.ID)
 	if h == 0 {
-		if s.acked(now, from, m, fx) {
-			return nil
+		if acked, err := s.acked(now, from, m, fx); acked {
+			return err
 		}
 		holders := SetOf(Self)
 		if !once {
@@ -252,8 +258,8 @@ func (s *Shard) takeKnown(now int64, h uint32, from uint16, m *Message, fx *Effe
 		s.meetAck(now, h, m.Holders.With(from), from, fx)
 		return false
 	}
-	if j.retry > 0 && s.setHolders(h, s.holders(h).Or(m.Holders).With(from).With(Self)) {
-		s.noteSet(h, false, fx)
+	if j.retry > 0 {
+		s.learn(h, m.Holders.With(from).With(Self), fx)
 	}
 	c := s.slots.copies(h)
 	switch {

@@ -1,5 +1,7 @@
 package store
 
+import "github.com/disqo/disqo/store/planted"
+
 // Get returns a view of a job.
 func (s *Shard) Get(id *ID) (*Job, bool) {
 	h := s.index.find(id)
@@ -72,6 +74,9 @@ func (s *Shard) Enqueue(now int64, id *ID, fx *Effects) bool {
 
 // Nack is Enqueue by a consumer that failed.
 func (s *Shard) Nack(now int64, id *ID, fx *Effects) bool {
+	if planted.Is(planted.DroppedNack) {
+		return s.index.find(id) != 0
+	}
 	return s.requeue(now, id, byNack, fx)
 }
 
@@ -213,7 +218,7 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 		}
 		return
 	}
-	if c != nil && c.asked < askedAll && c.asks(j.qtime) <= now {
+	if c != nil && c.asked < askedAll && c.asks(j.qtime) <= now && !planted.Is(planted.ForgetWillQueue) {
 		s.ask(now, h, j, c, fx)
 		return
 	}
@@ -221,6 +226,7 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 		s.wheel.stop(h)
 		j.qtime = now + int64(j.retry)*1000
 		if c != nil {
+			j.qtime += s.jitter()
 			c.said, c.asked = saidNothing, askNobody // that is no lease
 		}
 		s.wheel.start(h)

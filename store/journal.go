@@ -84,6 +84,12 @@ func (spec *Spec) PutSize() int {
 	return putFix + len(spec.Queue) + len(spec.Body) + setSize(spec.Repl)
 }
 
+// PutSize returns the bytes of the record that taking the job of a message
+// journals: its sender and this node become holders.
+func (m *Message) PutSize() int {
+	return putFix + len(m.Job.Queue) + len(m.Job.Body) + setSize(uint16(m.Holders.Len()+2))
+}
+
 // setSize is what the holders of a job take in its record, nearly: it shall not
 // change with them.
 func setSize(repl uint16) int {

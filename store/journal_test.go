@@ -339,7 +339,7 @@ func FuzzReplay(f *testing.F) {
 		f.Add(rec)
 	}
 	f.Fuzz(func(t *testing.T, rec []byte) {
-		r := &rig{t: t, s: NewShard(t0, Limits{Roll: &listRoll{{1}}}), now: t0, rnd: rand.New(rand.NewPCG(1, 1))}
+		r := &rig{t: t, s: NewShard(t0, Limits{Roll: &listRoll{{1}}}), now: t0, rnd: rand.New(rand.NewPCG(1, 1)), foreign: true}
 		for _, known := range l.segments[0] {
 			require.NoError(t, r.s.Replay(known, 1))
 		}

@@ -287,3 +287,33 @@ func TestAckReachesAllHolders(t *testing.T) {
 	m.pass(10_000)
 	require.Zero(t, m.jobs())
 }
+
+// A copy that is on its way when its job is acknowledged elsewhere, and collected,
+// does not bring it back: what its sender says comes after it.
+func TestCopyOnItsWayIsCollected(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 4)
+	m.slow = map[[2]int]int64{{0, 2}: 40, {0, 3}: 400}
+	id, _ := m.nodes[0].put(m.spec("q", "b", 4, 2, 30))
+	m.pass(5)
+	require.True(t, m.nodes[1].ack(id))
+	m.pass(300)
+	require.Equal(t, "", m.states(id)[3])
+	m.pass(10_000)
+	require.Equal(t, []string{"", "", "", ""}, m.states(id))
+	require.Zero(t, m.jobs())
+}
+
+// Nobody queues a job whose producer waits for more copies than there are.
+func TestHolderWaitsForTheOrigin(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	m.nodes[2].do(func(s *Shard) { require.NoError(t, s.SetPause(m.now, []byte("q"), PauseIn, false, &m.nodes[2].fx)) })
+	id, waits := m.nodes[0].put(m.spec("q", "b", 3, 3, 2))
+	require.True(t, waits)
+	m.pass(10_000)
+	require.Equal(t, []string{"wait-repl", "active", ""}, m.states(id))
+	m.nodes[2].do(func(s *Shard) { require.NoError(t, s.SetPause(m.now, []byte("q"), 0, false, &m.nodes[2].fx)) })
+	m.pass(1200)
+	require.Equal(t, []string{"queued", "active", "active"}, m.states(id))
+}

@@ -161,3 +161,68 @@ func TestFastAckEverywhere(t *testing.T) {
 	m.pass(5)
 	require.Zero(t, m.jobs())
 }
+
+// A node that waits for jobs of a queue is no reason to look for them in one that
+// is not live, as that of a delayed job.
+func TestHungryForADelayedJob(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	require.NoError(t, m.nodes[0].s.Receive(m.now, 1, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Flags: FlagWaiting, Count: 1}, &m.nodes[0].fx))
+	spec := m.spec("q", "late", 1, 1, 60)
+	spec.Delay = 2
+	id, _ := m.nodes[0].put(spec)
+	m.pass(100)
+	require.Equal(t, []string{"active", ""}, m.states(id))
+	m.pass(2100)
+	require.Equal(t, []string{"active", "queued"}, m.states(id), "given as soon as it can be")
+}
+
+// A node that does not take a job, as its queue is paused, may hold a copy of it
+// all the same: it hears of the acknowledgement.
+func TestRefusedByAHolder(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 30))
+	m.pass(5)
+	m.nodes[1].do(func(s *Shard) { require.NoError(t, s.SetPause(m.now, []byte("q"), PauseOut, false, &m.nodes[1].fx)) })
+	require.NoError(t, m.nodes[0].s.Receive(m.now, 1, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Count: 1}, &m.nodes[0].fx))
+	m.nodes[0].post()
+	m.pass(5)
+	require.Equal(t, 1, m.sent[MsgRefused])
+	require.Equal(t, []string{"queued", "active"}, m.states(id))
+	require.True(t, m.nodes[0].ack(id))
+	m.pass(5)
+	require.Equal(t, []string{"", ""}, m.states(id))
+}
+
+// A job that was given to a node on its way there when it is acknowledged, here
+// and elsewhere, does not come back: that others are done with it is no reason to
+// forget it.
+func TestGiftOnItsWayIsCollected(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	m.slow = map[[2]int]int64{{0, 2}: 0}
+	id, _ := m.nodes[0].put(m.spec("q", "b", 3, 3, 30))
+	m.pass(5)
+	m.slow[[2]int{0, 2}] = 400
+	require.NoError(t, m.nodes[0].s.Receive(m.now, 2, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Count: 1}, &m.nodes[0].fx))
+	m.nodes[0].post()
+	require.True(t, m.nodes[2].ack(id))
+	require.True(t, m.nodes[1].ack(id))
+	m.pass(10_000)
+	require.Equal(t, []string{"", "", ""}, m.states(id))
+	require.Zero(t, m.jobs())
+}
+
+// An at-most-once job that is given away as soon as it may be is forgotten here in
+// time.
+func TestGivenAtOnce(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	require.NoError(t, m.nodes[0].s.Receive(m.now, 1, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Flags: FlagWaiting, Count: 1}, &m.nodes[0].fx))
+	m.nodes[0].put(m.spec("q", "b", 2, 2, 0))
+	m.pass(2)
+	m.cut = map[[2]int]bool{{1, 0}: true} // it does not say that it took it
+	m.pass(movedKept + 10)
+	require.Zero(t, m.nodes[0].s.Jobs())
+}

@@ -1,20 +1,24 @@
 package store
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 // mesh is some nodes of one shard each, with a network between them and one
-// clock. Messages take a millisecond and come in order, or not at all.
+// clock. Messages take a millisecond, or what a way takes longer, and come in
+// order, or not at all.
 type mesh struct {
 	t     *testing.T
 	nodes []*meshNode
 	now   int64
 	mail  []letter
 	cut   map[[2]int]bool // whose messages do not reach whom
+	slow  map[[2]int]int64
 	sent  map[Kind]int
 	rnd   *rand.Rand
 }
@@ -120,7 +124,9 @@ func (n *meshNode) post() {
 			to := meshRoll{n.m, n.num}.node(num)
 			n.m.sent[mail.Kind]++
 			if !n.m.cut[[2]int{n.num, to}] {
-				n.m.mail = append(n.m.mail, letter{n.m.now + 1, n.num, to, mail.Kind, data})
+				l := letter{n.m.now + 1 + n.m.slow[[2]int{n.num, to}], n.num, to, mail.Kind, data}
+				at, _ := slices.BinarySearchFunc(n.m.mail, l.at+1, func(l letter, at int64) int { return cmp.Compare(l.at, at) })
+				n.m.mail = slices.Insert(n.m.mail, at, l)
 			}
 			return true
 		})

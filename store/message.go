@@ -19,7 +19,7 @@ const (
 	MsgDropped                    // I hold no copy of the job any more; these do
 	MsgNeedJobs                   // consumers of this queue wait here: give me up to Count jobs
 	MsgYourJob                    // have this job
-	MsgRefused                    // I cannot take the job you gave me
+	MsgRefused                    // I cannot take the job you gave me; FlagKnown says that I have a copy of it
 	MsgPause                      // pause this queue as Count says
 	MsgHolders                    // these nodes may hold the job, too
 	endOfKinds
@@ -42,7 +42,7 @@ func (k Kind) String() string {
 
 // Flags of a message.
 const (
-	FlagKnown   = 1 << iota // of GOTACK: the sender holds the job
+	FlagKnown   = 1 << iota // of GOTACK and REFUSED: the sender holds the job
 	FlagForced              // of QUEUED: a client wanted it, a lease ends
 	FlagWaiting             // of NEEDJOBS: a consumer is blocked
 )
@@ -79,6 +79,10 @@ const (
 	partQueue
 	partJob
 )
+
+// LongName is how many bytes the name of a queue may have by default. Clients may
+// be allowed longer ones; of those that peers name less is remembered.
+const LongName = 1024
 
 const (
 	messageFix = 3 + 24
@@ -199,6 +203,9 @@ func DecodeMessage(k Kind, src []byte, roll Roll) (*Message, error) {
 		}
 		n := int(le.Uint16(src[4:]))
 		m.Count, m.Queue, src = le.Uint32(src), src[6:6+n], src[6+n:]
+		if n > LongName { // who waits is not remembered, and has to ask again
+			m.Flags &^= FlagWaiting
+		}
 	}
 	if parts&partJob != 0 {
 		m.Job, err = cutJobPart(src, m)

@@ -61,7 +61,6 @@ func messageShard(t testing.TB) (*rig, []ID) {
 	add(0, 1, 1, false, 0)
 	add(300, 3, 1, false, 0)
 	r.check()
-	sound(t, r.s, r.now)
 	return r, ids
 }
 
@@ -140,7 +139,6 @@ func FuzzMessage(f *testing.F) {
 			pos = fresh.s.Settle(fresh.now, pos, 7, Trust{Complete: true}, &fresh.fx, &sum)
 		}
 		fresh.check()
-		sound(t, fresh.s, fresh.now)
 	})
 }
 
@@ -151,5 +149,4 @@ func (r *rig) settled(t testing.TB) {
 	}
 	r.fx.Outbox.Reset()
 	r.check()
-	sound(t, r.s, r.now)
 }

@@ -43,12 +43,26 @@ type Set struct {
 const setLow = 64
 
 // SetOf returns the set of the given nodes.
-func SetOf(numbers ...uint16) Set {
-	var s Set
+func SetOf(numbers ...uint16) (s Set) {
 	for _, n := range numbers {
-		s = s.With(n)
+		s.add(n)
 	}
+	s.order()
 	return s
+}
+
+// add makes n one of a set that is being made. The last is followed by order.
+func (s *Set) add(n uint16) {
+	if n < setLow {
+		s.low |= 1 << n
+	} else {
+		s.high = append(s.high, n)
+	}
+}
+
+func (s *Set) order() {
+	slices.Sort(s.high)
+	s.high = slices.Compact(s.high)
 }
 
 // Has reports whether n is in the set.
@@ -87,8 +101,12 @@ func (s Set) Without(n uint16) Set {
 // Or returns what is in either set.
 func (s Set) Or(o Set) Set {
 	s.low |= o.low
-	for _, n := range o.high {
-		s = s.With(n)
+	switch {
+	case len(s.high) == 0:
+		s.high = o.high
+	case len(o.high) > 0:
+		s.high = slices.Concat(s.high, o.high)
+		s.order()
 	}
 	return s
 }
@@ -170,10 +188,11 @@ func cutSet(src []byte, roll Roll) (s Set, rest []byte, err error) {
 	}
 	for range n {
 		if number, ok := roll.Number(NodeID(src)); ok {
-			s = s.With(number)
+			s.add(number)
 		}
 		src = src[len(NodeID{}):]
 	}
+	s.order()
 	return s, src, nil
 }
 

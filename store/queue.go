@@ -182,10 +182,11 @@ func (s *Shard) PauseState(name []byte) Pause {
 
 // SetPause sets the pause of a queue, making the queue only if it is to be
 // paused. Jobs that this makes deliverable go to the waiters. With bcast the
-// other nodes are told to do the same.
+// other nodes are told to do the same, those as well whose link is silent: who
+// was told of the pause just before must not miss its end.
 func (s *Shard) SetPause(now int64, name []byte, p Pause, bcast bool, fx *Effects) error {
 	if bcast {
-		s.send(now, s.view.Linked, false, &Message{Kind: MsgPause, Queue: name, Count: uint32(p)}, fx)
+		s.send(now, s.view.Known, false, &Message{Kind: MsgPause, Queue: name, Count: uint32(p)}, fx)
 	}
 	q := s.lookup(name)
 	if p == 0 && (q == nil || q.pause == 0) {

@@ -20,15 +20,12 @@ func (s *Shard) Receive(now int64, from uint16, m *Message, fx *Effects) error {
 	case MsgGotAck:
 		s.gotAck(now, from, m, fx)
 	case MsgDelJob:
-		s.dropDummy(&m.ID)
-		if h := s.index.find(&m.ID); h != 0 {
-			s.remove(now, h, fx)
-		}
+		s.forgetJob(now, &m.ID, fx)
 	case MsgDropped:
 		s.dropped(now, from, m, fx)
 	case MsgHolders:
-		if h := s.index.find(&m.ID); h != 0 && s.setHolders(h, s.holders(h).Or(m.Holders)) {
-			s.noteSet(h, false, fx)
+		if h := s.index.find(&m.ID); h != 0 {
+			s.learn(h, m.Holders, fx)
 		}
 	case MsgNeedJobs:
 		s.give(now, from, m, fx)

@@ -1,6 +1,10 @@
 package store
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/disqo/disqo/store/planted"
+)
 
 // RecordHash returns by which hash16 a record's shard is found. A record that
 // concerns all shards with a hash from low to high has another high.
@@ -50,7 +54,9 @@ func (s *Shard) Replay(rec []byte, segment uint32) error {
 	case recState, recStateSet:
 		return s.replayState(rec)
 	case recDel:
-		s.replayDel((*ID)(rec[1:delSize]))
+		if !planted.Is(planted.Resurrect) {
+			s.replayDel((*ID)(rec[1:delSize]))
+		}
 	case recQueue:
 		return s.replayQueue(Pause(rec[1]), rec[queueHead:])
 	case recFlush:
@@ -86,7 +92,7 @@ func (s *Shard) replayPut(rec []byte) error {
 	if err != nil {
 		return err
 	}
-	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
+	if s.full() {
 		return ErrFull
 	}
 	s.replayDel(&j.ID)
@@ -154,6 +160,14 @@ func (s *Shard) replayState(rec []byte) error {
 	if !possible(qtime) {
 		return corrupt("impossible time")
 	}
+	var sync uint16
+	var holders Set
+	if rec[0] == recStateSet {
+		var err error
+		if sync, holders, _, err = cutHolders(rec[stateSize:], s.limits.Roll); err != nil {
+			return err
+		}
+	}
 	h := s.index.find((*ID)(rec[2:26]))
 	if h == 0 {
 		return nil
@@ -165,10 +179,6 @@ func (s *Shard) replayState(rec []byte) error {
 	j.nacks = binary.LittleEndian.Uint16(rec[35:])
 	j.extra = binary.LittleEndian.Uint16(rec[37:])
 	if rec[0] == recStateSet {
-		sync, holders, _, err := cutHolders(rec[stateSize:], s.limits.Roll)
-		if err != nil {
-			return err
-		}
 		s.replayHolders(h, flags, sync, holders)
 	} else {
 		s.replayKept(h, flags)
@@ -251,21 +261,11 @@ type Settled struct {
 // most once: then nobody else queues it. Another that others hold too waits for its retry clock, as if it had been delivered when
 // it was queued: they are asked before it is queued again.
 func (s *Shard) Settle(now, pos int64, n int, trust Trust, fx *Effects, sum *Settled) (next int64) {
-	for ; n > 0 && pos < int64(s.slots.limit())-1; n-- {
-		if s.slots.slabs[pos/slabSlots] == nil {
-			pos = (pos/slabSlots + 1) * slabSlots
-			continue
-		}
-		pos++
-		if h := uint32(pos); s.slots.has(h) {
-			s.settleJob(now, h, trust, fx, sum)
-		}
+	next = s.walk(pos, n, func(h uint32) { s.settleJob(now, h, trust, fx, sum) })
+	if next < 0 {
+		s.loading = false
 	}
-	if pos < int64(s.slots.limit())-1 {
-		return pos
-	}
-	s.loading = false
-	return -1
+	return next
 }
 
 func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Settled) {

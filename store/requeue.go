@@ -32,12 +32,10 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 		s.meetAck(now, h, SetOf(from), from, fx)
 		return
 	}
-	if s.setHolders(h, s.holders(h).With(from)) {
-		s.noteSet(h, false, fx)
-	}
+	s.learn(h, SetOf(from), fx)
 	c := s.slots.copies(h)
 	switch {
-	case j.state == Queued:
+	case j.state == Queued, j.state == WaitRepl: // it will be queued as soon as its producer can be answered
 		c.state(saidQueued)
 		s.sayQueued(now, h, s.others(h), 0, fx)
 	case c.leased(j, now):
@@ -83,17 +81,17 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 		return
 	}
 	j := s.slots.get(h)
-	switch j.state {
-	case Acked:
+	if j.state == WaitRepl {
+		s.got(now, from, m, fx) // whoever has it in its queue holds it
+		if h = s.index.find(&m.ID); h == 0 || j.state == WaitRepl {
+			return
+		}
+	}
+	if j.state == Acked {
 		s.meetAck(now, h, SetOf(from), from, fx)
 		return
-	case WaitRepl:
-		s.got(now, from, m, fx) // whoever has it in its queue holds it
-		return
 	}
-	if s.setHolders(h, s.holders(h).Or(m.Holders).With(from).With(m.Who)) {
-		s.noteSet(h, false, fx)
-	}
+	s.learn(h, m.Holders.With(from).With(m.Who), fx)
 	c := s.slots.copies(h)
 	if m.Kind == MsgQueued {
 		s.queuedElsewhere(now, from, m, h, fx)
@@ -103,9 +101,7 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 	case m.Kind == MsgLeased && c.leased(j, now):
 	case j.state == Queued && from != m.Who:
 	case j.state == Queued:
-		s.unlink(now, h, j)
-		s.hear(now, h, from, m, saidLeased)
-		s.note(h, true, fx)
+		s.giveWay(now, h, j, from, m, saidLeased, fx)
 	default:
 		s.hear(now, h, from, m, saidLeased)
 	}
@@ -123,9 +119,7 @@ func (s *Shard) queuedElsewhere(now int64, from uint16, m *Message, h uint32, fx
 	case j.state == Queued:
 		roll := s.limits.Roll
 		if from == m.Who && greater(roll.ID(from), roll.ID(Self), &j.id) {
-			s.unlink(now, h, j)
-			s.hear(now, h, from, m, saidQueued)
-			s.note(h, true, fx)
+			s.giveWay(now, h, j, from, m, saidQueued, fx)
 		}
 	default:
 		if c.who == Self {
@@ -135,20 +129,24 @@ func (s *Shard) queuedElsewhere(now int64, from uint16, m *Message, h uint32, fx
 	}
 }
 
+// giveWay takes a job out of the queue here, as another node has it.
+func (s *Shard) giveWay(now int64, h uint32, j *slot, from uint16, m *Message, what said, fx *Effects) {
+	s.unlink(now, h, j)
+	s.hear(now, h, from, m, what)
+	s.note(h, true, fx)
+}
+
 // hear keeps what was said of a node that has an active job, and waits until it
-// is not true any more. What comes second hand never makes that later.
+// is not true any more. What comes second hand counts if it is news.
 func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	if j.retry == 0 {
 		return
 	}
 	until := now + min(m.Left, int64(j.retry)*1000)
-	if from != m.Who && c.said != saidNothing && c.who == m.Who {
-		switch newer := int8(m.Number - c.number); {
-		case newer < 0:
-			return
-		case newer == 0:
-			until = min(until, c.until)
+	if from != m.Who && c.said != saidNothing {
+		if c.who == m.Who && int8(m.Number-c.number) <= 0 || c.who != m.Who && c.until > now && until <= c.until {
+			return // it is no news: who acts on it asks again, and is told the same
 		}
 	}
 	if until <= now {

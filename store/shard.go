@@ -3,8 +3,12 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/tidwall/btree"
+
+	"github.com/disqo/disqo/store/planted"
 )
 
 // Errors of Add and of the methods that name a queue.
@@ -190,7 +194,7 @@ func (s *Shard) Add(now int64, spec *Spec, fx *Effects) (waits bool, err error) 
 			return false, ErrPaused
 		}
 	}
-	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
+	if s.full() {
 		return false, ErrFull
 	}
 	if q == nil {
@@ -213,6 +217,9 @@ func (s *Shard) Add(now int64, spec *Spec, fx *Effects) (waits bool, err error) 
 	}
 	return waits, nil
 }
+
+// full reports whether the shard can address no more jobs.
+func (s *Shard) full() bool { return s.arena.full() || s.slots.limit() > bucketTag-slabSlots }
 
 // enter makes a new job known, as yet unqueued.
 func (s *Shard) enter(h uint32, j *slot, q *queue) {
@@ -265,7 +272,7 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	if j.state != Active || j.retry == 0 && j.flags&flagDelivered != 0 {
 		return false
 	}
-	again := j.flags&flagQueuedOnce != 0
+	again, c := j.flags&flagQueuedOnce != 0, s.slots.copies(h)
 	switch {
 	case why == byNack:
 		j.nacks = saturate(j.nacks)
@@ -277,7 +284,8 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 		q.in--
 		q.out -= min(q.out, 1)
 	}
-	if others := s.others(h); why <= byNack && (again || why == byNack) && !others.Empty() {
+	asked := c != nil && c.asked != neverAsked
+	if others := s.others(h); why <= byNack && (again || asked || why == byNack) && !others.Empty() {
 		var flags uint8
 		if why != byAdd {
 			flags = FlagForced
@@ -324,7 +332,7 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 	j.flags |= flagDelivered
 	j.flags += 1 << turnShift
 	if j.retry > 0 {
-		j.qtime = now + int64(j.retry)*1000
+		j.qtime = planted.Clock(now) + int64(j.retry)*1000
 	} else {
 		j.flags |= flagSpent
 		s.spent.Load(h)
@@ -454,7 +462,7 @@ func (s *Shard) Flush(now int64, low, high uint16, fx *Effects) {
 			s.limits.Queues.Give()
 		}
 	}
-	for h := range s.adders {
+	for _, h := range slices.Sorted(maps.Keys(s.adders)) {
 		s.tell(now, s.others(h), MsgDelJob, &s.slots.get(h).id, fx)
 		s.added(h, ErrRemoved, fx)
 	}

@@ -1,12 +1,13 @@
 package store
 
-import "errors"
+import (
+	"errors"
 
-// Errors that an Adder is told.
-var (
-	// ErrRemoved says that the job was removed before enough nodes held it.
-	ErrRemoved = errors.New("store: job removed before enough nodes held it")
+	"github.com/disqo/disqo/store/planted"
 )
+
+// ErrRemoved tells an Adder that the job was removed before enough nodes held it.
+var ErrRemoved = errors.New("store: job removed before enough nodes held it")
 
 // Adder waits until a job that was added is on as many nodes as it shall be.
 type Adder interface {
@@ -38,6 +39,9 @@ func (s *Shard) spread(now int64, h uint32, j *slot, spec *Spec, fx *Effects) (r
 	c := s.addCopies(h)
 	c.flags |= flagOrigin
 	c.sync = max(1, spec.Sync)
+	if planted.Is(planted.OneCopyLess) {
+		c.sync = max(1, c.sync-1)
+	}
 	own, wanted := SetOf(Self), int(spec.Repl)-1
 	if spec.External {
 		own, wanted = Set{}, wanted+1
@@ -101,7 +105,7 @@ func (s *Shard) spreads(now int64, h uint32, fx *Effects) {
 		}
 		s.ready(now, h, j, fx)
 	}
-	if n >= int(j.repl) && j.state != WaitRepl {
+	if n >= int(j.repl) && j.state != WaitRepl && c.flags&flagOrigin != 0 { // it may be given away by now
 		s.wheel.stop(h)
 		c.flags &^= flagOrigin
 		c.ptime = 0
@@ -158,8 +162,7 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 		}
 	}
 	fresh := s.pick(more, holders)
-	if s.setHolders(h, holders.Or(fresh)) {
-		s.noteSet(h, false, fx)
+	if s.learn(h, fresh, fx) {
 		s.send(now, confirmed, false, &Message{Kind: MsgHolders, ID: j.id, Holders: s.holders(h)}, fx)
 	}
 	to := again.And(s.view.Linked).Or(fresh)
@@ -226,8 +229,8 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 	holders := m.Holders.With(from).With(Self)
 	h := s.index.find(&m.ID)
 	if h == 0 {
-		if s.acked(now, from, m, fx) {
-			return nil
+		if acked, err := s.acked(now, from, m, fx); acked {
+			return err
 		}
 		if q := s.lookup([]byte(m.Job.Queue)); q != nil && q.pause&PauseIn != 0 {
 			return ErrPaused
@@ -247,9 +250,7 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 			s.meetAck(now, h, holders, from, fx)
 			return nil
 		}
-		if s.setHolders(h, s.holders(h).Or(holders)) {
-			s.noteSet(h, true, fx)
-		}
+		s.learn(h, holders, fx)
 	}
 	s.tell(now, SetOf(from), MsgGotJob, &m.ID, fx)
 	return nil
@@ -258,7 +259,7 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 // register makes a job that another node sent known here, as yet unqueued. Its
 // times are from now.
 func (s *Shard) register(now int64, job *Job, holders Set, from uint16) (uint32, error) {
-	if s.arena.full() || s.slots.limit() > bucketTag-slabSlots {
+	if s.full() {
 		return 0, ErrFull
 	}
 	q, err := s.intern([]byte(job.Queue))

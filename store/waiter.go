@@ -1,5 +1,7 @@
 package store
 
+import "github.com/disqo/disqo/store/planted"
+
 // Waiter is a consumer blocked in GETJOB, in the FIFO of each queue it named.
 //
 // It has one claim. Whoever may end its wait (a hand-off here, a timeout, a
@@ -55,19 +57,20 @@ func (l *waitList) remove(t *Ticket) {
 	l.len--
 }
 
-// serve hands deliverable jobs of q to its waiters, first come, first served.
+// serve hands deliverable jobs of q to its waiters, first come, first served. q
+// need not be live: a job with a delay does not make it so.
 // After it, q has no deliverable job or no waiter.
 func (s *Shard) serve(now int64, q *queue, fx *Effects) {
 	for q.pause&PauseOut == 0 && q.waiters.first != nil && q.jobs.Len() > 0 {
 		t := q.waiters.first
 		s.leave(q, t)
-		if !t.waiter.Claim() {
+		if !t.waiter.Claim() && !planted.Is(planted.DoubleHandOff) {
 			continue
 		}
 		t.waiter.Deliver(s.pop(now, q, fx))
 		fx.Wakes = append(fx.Wakes, t.waiter)
 	}
-	if len(s.hungry) > 0 {
+	if len(s.hungry) > 0 && q.live {
 		s.feed(now, q, fx)
 	}
 }

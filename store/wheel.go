@@ -29,9 +29,8 @@ const (
 
 // deadline is when a job wants to be looked at again.
 func (s *slots) deadline(h uint32) int64 {
-	j, at := s.get(h), int64(0)
-	at = j.etime
-	c := s.copies(h)
+	j, c := s.get(h), s.copies(h)
+	at := j.etime
 	if j.state == Active && j.qtime != 0 {
 		at = min(at, c.asks(j.qtime))
 	}

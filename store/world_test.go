@@ -104,7 +104,6 @@ func (n *worldNode) start(trust *Trust) {
 	n.rig.sparse = false
 	n.check()
 	n.rig.sparse = true
-	sound(n.t, s, n.clock())
 }
 
 // kill ends a life. Of the log what is not safe may be lost, or not.
@@ -153,7 +152,7 @@ func (w *world) views() {
 			}
 		}
 		n.s.SetView(v)
-		n.s.Rouse(w.m.now, 0, 1<<20)
+		n.s.Rouse(n.clock(), 0, 1<<20)
 	}
 }
 
@@ -162,9 +161,7 @@ func (n *worldNode) do(change func(s *Shard)) (safe int64) {
 	n.rig.now = n.clock()
 	change(n.s)
 	safe = n.post()
-	if n.check(); n.checks%40 == 0 {
-		sound(n.t, n.s, n.clock())
-	}
+	n.check()
 	return safe
 }
 

@@ -10,8 +10,9 @@
 //   - Everything else may be there after a crash or not, each sector of 512
 //     bytes, each size and each directory entry on its own. A sector is one of
 //     the versions written since the last sync or the one before, never a mix.
-//   - A sync that failed is never made good: later ones of that file succeed and
-//     keep nothing, as Linux does to whoever tries again (fsyncgate).
+//   - What a sync failed to write can be read, but is given up: later ones
+//     succeed and do not write it either, as Linux does to whoever tries again
+//     (fsyncgate). Only writing it anew helps.
 //
 // It knows no permissions, links or times, and no file is a directory's name.
 package memfs

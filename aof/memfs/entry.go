@@ -129,7 +129,7 @@ func (f *FS) SetBytes(path string, data []byte) {
 			n.write(part, int64(at))
 		}
 	}
-	n.sizes, n.dirty, n.lost = nil, nil, false
+	n.sizes, n.dirty, n.given = nil, nil, nil
 	f.pending = slices.DeleteFunc(f.pending, func(c change) bool { return c.path() == path })
 	f.disk[path] = n
 }

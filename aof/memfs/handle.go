@@ -113,14 +113,14 @@ func (h *handle) resize(kind Kind, size int64) error {
 	return pathError(kind.String(), h.path, err)
 }
 
-// Sync makes the file's contents and size durable. After one that the hook
-// failed, none of this file does.
+// Sync makes the file's contents and size durable, but for what the hook made an
+// earlier one give up.
 func (h *handle) Sync() error {
 	err := h.begin(Op{Kind: Sync})
 	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()
 	if err != nil {
-		h.node.lost = true
+		h.node.giveUp()
 		return pathError("sync", h.path, err)
 	}
 	h.node.sync()

@@ -23,8 +23,9 @@ type inode struct {
 	// durable one) first, newest last. Empty if nothing changed.
 	sizes []int64
 	dirty map[int][]*sector
-	// lost says that a sync failed: no later one keeps anything.
-	lost bool
+	// given are the dirty sectors that a sync failed to write: the system takes
+	// them for clean, so that no later sync writes them, until they are written to.
+	given map[int]bool
 }
 
 // count returns how many sectors size bytes need.
@@ -113,6 +114,7 @@ func (n *inode) put(i int, s *sector) {
 	}
 	n.dirty[i] = append(n.dirty[i], s)
 	n.sectors[i] = s
+	delete(n.given, i)
 }
 
 // own makes the list of sectors this inode's alone.
@@ -122,10 +124,23 @@ func (n *inode) own() {
 	}
 }
 
-// sync makes the contents and the size durable.
+// sync makes the size durable, and the contents but for what was given up.
 func (n *inode) sync() {
-	if !n.lost {
-		n.sizes, n.dirty = nil, nil
+	n.sizes = nil
+	if len(n.given) == 0 {
+		n.dirty = nil
+		return
+	}
+	maps.DeleteFunc(n.dirty, func(i int, _ []*sector) bool { return !n.given[i] })
+}
+
+// giveUp is a sync that failed.
+func (n *inode) giveUp() {
+	if n.given == nil {
+		n.given = map[int]bool{}
+	}
+	for i := range n.dirty {
+		n.given[i] = true
 	}
 }
 
@@ -138,7 +153,7 @@ func (n *inode) share() *inode {
 // clone returns a second inode in the same state.
 func (n *inode) clone() *inode {
 	c := n.share()
-	c.lost, c.sizes = n.lost, slices.Clone(n.sizes)
+	c.given, c.sizes = maps.Clone(n.given), slices.Clone(n.sizes)
 	if n.dirty != nil {
 		c.dirty = maps.Clone(n.dirty)
 		for i, versions := range c.dirty {

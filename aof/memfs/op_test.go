@@ -98,8 +98,16 @@ func TestFailedSyncIsNeverMadeGood(t *testing.T) {
 	require.ErrorIs(t, file.Sync(), syscall.EIO)
 	f.OnOp(nil)
 	require.NoError(t, file.Sync())
-	require.Empty(t, f.CrashNone().Bytes("d/a"))
+	require.Equal(t, "\x00\x00\x00\x00\x00", string(f.CrashNone().Bytes("d/a")))
 	require.Equal(t, "hello", string(f.CrashAll().Bytes("d/a")))
+	f = f.Kill()
+	require.Equal(t, "\x00\x00\x00\x00\x00", string(f.CrashNone().Bytes("d/a")), "the next process reads it, but it is not there")
+	file, err := f.Open("d/a", true)
+	require.NoError(t, err)
+	_, err = file.WriteAt([]byte("hello"), 0)
+	require.NoError(t, err)
+	require.NoError(t, file.Sync())
+	require.Equal(t, "hello", string(f.CrashNone().Bytes("d/a")), "but for what is written anew")
 }
 
 func TestKill(t *testing.T) {

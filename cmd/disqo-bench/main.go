@@ -14,9 +14,11 @@ import (
 )
 
 const usage = `Usage: disqo-bench [load] [flags]          load a broker that runs, and print jobs a second
-       disqo-bench durable [flags]         start brokers, and measure what a log costs
+       disqo-bench compare [flags]         start brokers, and measure them side by side
+       disqo-bench page [flags]            make a page of what compare measured
        disqo-bench torture kill [flags]    kill a broker again and again, and look for lost jobs
        disqo-bench torture cluster [flags] part, kill and freeze nodes of a cluster, and look for lost jobs
+       disqo-bench sim [flags]             simulate clusters for hours in seconds, and look for broken promises
 
 disqo-bench <command> -h lists the flags of a command. The exit code is 0 if all
 is well, 1 if not, and 2 for a wrong command line.
@@ -48,13 +50,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	switch {
 	case name == "load":
-		return load(ctx, args, stdout, stderr)
-	case name == "durable":
-		return durable(ctx, args, stdout, stderr)
+		return makeLoad(ctx, args, stdout, stderr)
+	case name == "compare":
+		return compareSystems(ctx, args, stdout, stderr)
+	case name == "page":
+		return makePage(args, stderr)
 	case name == "torture" && len(args) > 0 && args[0] == "kill":
 		return tortureKill(ctx, args[1:], stdout, stderr)
 	case name == "torture" && len(args) > 0 && args[0] == "cluster":
 		return tortureCluster(ctx, args[1:], stdout, stderr)
+	case name == "sim":
+		return simulate(ctx, args, stdout, stderr)
 	case name == "help":
 		_, err := io.WriteString(stdout, usage)
 		return err
@@ -91,6 +97,15 @@ func parse(f *flag.FlagSet, args []string) error {
 		return errUsage
 	}
 	return nil
+}
+
+// write writes a report in one of two forms, though there was an error.
+func write(w io.Writer, r fmt.Stringer, asJSON bool, err error) error {
+	if asJSON {
+		return errors.Join(err, writeJSON(w, r))
+	}
+	fmt.Fprint(w, r)
+	return err
 }
 
 // writeJSON writes a report.

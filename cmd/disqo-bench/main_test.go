@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,13 +20,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"help"}, nil, "Usage: disqo-bench [load] [flags]"},
 		{[]string{"-h"}, flag.ErrHelp, "disqo-bench torture kill [flags]"},
 		{[]string{"load", "-h"}, flag.ErrHelp, "-depth int"},
-		{[]string{"durable", "-h"}, flag.ErrHelp, "-reference string"},
+		{[]string{"compare", "-h"}, flag.ErrHelp, "-against string"},
 		{[]string{"torture", "kill", "-h"}, flag.ErrHelp, "-cycles int"},
 		{[]string{"torture", "cluster", "-h"}, flag.ErrHelp, "-fault-time duration"},
 		{[]string{"torture"}, errUsage, "Usage: disqo-bench"},
 		{[]string{"nonsense"}, errUsage, "Usage: disqo-bench"},
 		{[]string{"-nonsense"}, errUsage, "flag provided but not defined: -nonsense"},
-		{[]string{"durable", "more"}, errUsage, `unexpected argument: "more"`},
+		{[]string{"compare", "more"}, errUsage, `unexpected argument: "more"`},
 	} {
 		var out bytes.Buffer
 		require.Equal(t, test.err, run(context.Background(), test.args, &out, &out), test.args)
@@ -38,8 +39,10 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
 		"no phase \"x\"":     {"-phases", "x"},
+		"no/such/report":     {"page", "-reports", "/no/such/report"},
 		"Depth is -1":        {"load", "-depth", "-1"},
-		"Runs is -1":         {"durable", "-runs", "-1", "-json"},
+		"Runs is -1":         {"compare", "-server", os.Args[0], "-runs", "-1", "-json"},
+		"no kind of broker":  {"compare", "-server", os.Args[0], "-against", "x"},
 		"Policy is \"soon\"": {"torture", "kill", "--policy", "soon", "--json"},
 		"no fault \"storm\"": {"torture", "cluster", "--faults", "halves,storm", "--json"},
 		"Nodes is 2":         {"torture", "cluster", "--probe", "--nodes", "2"},

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,33 +36,7 @@ back, came twice though at most once was asked for, or was never sent.`, stderr)
 		o.Progress = stderr
 	}
 	r, err := bench.Kill(ctx, o)
-	if *asJSON {
-		err = errors.Join(err, writeJSON(stdout, r))
-	} else {
-		printKill(stdout, &r)
-	}
-	if err == nil && !r.Verdict.OK() {
-		err = fmt.Errorf("the broker failed; its files are in %s, the seed was %d", r.Kept, r.Seed)
-	}
-	return err
-}
-
-func printKill(w io.Writer, r *bench.KillReport) {
-	var rates, restarts []float64
-	for _, c := range r.Cycles {
-		if !c.Void {
-			rates = append(rates, float64(c.Added)/c.Load.Seconds())
-			restarts = append(restarts, c.Restart.Seconds()*1000)
-		}
-	}
-	slices.Sort(rates)
-	slices.Sort(restarts)
-	fmt.Fprintf(w, "seed %d  policy %s  kills %d  void %d\n", r.Seed, r.Policy, r.Kills, r.Void)
-	if n := len(rates); n > 0 {
-		fmt.Fprintf(w, "added per second: median %.0f  least %.0f\nrestart ms: median %.1f  most %.1f\n",
-			rates[n/2], rates[0], restarts[n/2], restarts[n-1])
-	}
-	fmt.Fprint(w, &r.Verdict)
+	return report(stdout, &r, *asJSON, err)
 }
 
 func tortureCluster(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -119,12 +91,7 @@ func report(w io.Writer, r interface {
 	fmt.Stringer
 	Err() error
 }, asJSON bool, err error) error {
-	if asJSON {
-		err = errors.Join(err, writeJSON(w, r))
-	} else {
-		fmt.Fprint(w, r)
-	}
-	if err == nil {
+	if err = write(w, r, asJSON, err); err == nil {
 		err = r.Err()
 	}
 	return err

@@ -45,7 +45,7 @@ const (
 // exist: whoever makes one decides here what it may know.
 var rooms = map[string]room{
 	"cmd/disqo":           {ours: []string{"server", "server/config"}, tests: []string{testServer}},
-	"cmd/disqo-bench":     {ours: []string{"bench"}},
+	"cmd/disqo-bench":     {ours: []string{"bench", "bench/load", "bench/compare", "bench/page"}},
 	"cmd/disqo-check-aof": {ours: []string{"aof", "store"}},
 
 	// server names the jobs, ids and errors that server/node hands out; only
@@ -53,23 +53,29 @@ var rooms = map[string]room{
 	"server":           {ours: []string{"server/node", "server/config", "server/resp", "cluster"}, others: []string{redcon, sys}, tests: []string{testServer, "aof", "aof/memfs"}},
 	"server/config":    {others: []string{match}},
 	"server/resp":      {others: []string{redcon}},
-	"server/node":      {ours: []string{"replication", "aof", "store"}, tests: []string{"aof/memfs", sys}},
+	"server/node":      {ours: []string{"replication", "aof", "store", "store/planted", "cluster/crowd"}, tests: []string{"aof/memfs", sys}},
 	"server/sim":       {ours: []string{"server/node", "replication", "aof", "aof/memfs", "store"}, never: []string{"net", "os/exec"}},
 	testServer:         {ours: []string{"server", "server/config"}, others: []string{redcon, testify}},
-	"server/durable":   {tests: []string{testServer, "bench", sys}},
+	"server/durable":   {tests: []string{testServer, "bench/load", sys}},
 	"server/cli":       {tests: []string{testServer}},
 	"server/clients":   {tests: []string{testServer, "github.com/redis/go-redis/v9", "github.com/gomodule/redigo", "github.com/redis/rueidis"}},
 	"server/reference": {tests: []string{testServer}},
-	"server/clustered": {tests: []string{testServer, "aof", "aof/memfs", "bench", "server/config", "server", "github.com/redis/go-redis/v9", sys}},
+	"server/clustered": {tests: []string{testServer, "aof", "aof/memfs", "bench", "store", "server/config", "server", "github.com/redis/go-redis/v9", sys}},
 	"server/compose":   {tests: []string{"bench", "github.com/redis/go-redis/v9"}},
-	"server/torture":   {tests: []string{testServer, "bench", sys}},
+	"server/torture":   {tests: []string{testServer, "bench", "store", sys, "github.com/anishathalye/porcupine"}},
 
-	"store":       {others: []string{btree}, never: pure},
-	"replication": {ours: []string{"store"}},
-	"aof":         {others: []string{sys}, tests: []string{"aof/memfs"}},
-	"aof/memfs":   {ours: []string{"aof"}},
-	"cluster":     {others: []string{memberlist, sys}},
-	"bench":       {others: []string{redcon, sys, "github.com/HdrHistogram/hdrhistogram-go"}, tests: []string{testServer}},
+	"store":         {ours: []string{"store/planted"}, others: []string{btree}, never: pure},
+	"store/planted": {},
+	"replication":   {ours: []string{"store", "cluster/crowd"}},
+	"aof":           {ours: []string{"store/planted"}, others: []string{sys}, tests: []string{"aof/memfs"}},
+	"aof/memfs":     {ours: []string{"aof"}},
+	"cluster":       {ours: []string{"cluster/crowd"}, others: []string{memberlist, sys}},
+	"cluster/crowd": {},
+	"bench":         {ours: []string{"server/sim", "bench/bounds"}, others: []string{redcon, sys}, tests: []string{testServer}},
+	"bench/compare": {ours: []string{"bench", "bench/load", "bench/bounds"}, tests: []string{testServer}},
+	"bench/load":    {ours: []string{"bench/bounds"}, others: []string{redcon, sys, "github.com/HdrHistogram/hdrhistogram-go"}, tests: []string{testServer}},
+	"bench/page":    {ours: []string{"bench/compare", "bench/load"}, others: []string{"gonum.org/v1/plot"}},
+	"bench/bounds":  {},
 }
 
 // pkg is what `go list -json` says of a package.
@@ -166,7 +172,7 @@ func TestRoomsAreLayered(t *testing.T) {
 		if !strings.HasPrefix(path, "cmd/") && path != testServer {
 			require.NotContains(t, r.ours, "server", path)
 		}
-		if path != "cmd/disqo-bench" {
+		if path != "cmd/disqo-bench" && path != "bench/compare" {
 			require.NotContains(t, r.ours, "bench", path)
 		}
 	}

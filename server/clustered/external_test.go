@@ -58,7 +58,7 @@ func TestExternalAdds(t *testing.T) {
 				options := strings.Fields(test.options)
 				id := s.c[0].Job(queue, "b", options...)
 				require.Empty(t, s.state(0, id), "%q: no copy at the node itself", test.options)
-				s.eventually("all copies of "+test.options, func() bool { return s.copies(id) == test.copies })
+				s.copied(id, test.copies, start)
 				var got []job
 				s.eventually("it can be consumed", func() bool {
 					got = append(got, jobs(t, s.c[1].Do("GETJOB", "NOHANG", "FROM", queue))...)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,8 @@ type gate struct {
 	delay time.Duration
 	ended bool
 	conns []net.Conn
+	tapes map[netip.Addr][]*tape // what a node's connections brought
+	said  [][]byte               // and packets, the first ones
 
 	bytes atomic.Int64
 	reads atomic.Int64
@@ -64,7 +67,7 @@ func gated(t *testing.T, n int, directives ...string) (*started, []*gate) {
 func newGate(t *testing.T, front netip.Addr, behind netip.AddrPort) *gate {
 	t.Helper()
 	at := netip.AddrPortFrom(front, behind.Port())
-	g := &gate{behind: behind, shut: map[netip.Addr]bool{}}
+	g := &gate{behind: behind, shut: map[netip.Addr]bool{}, tapes: map[netip.Addr][]*tape{}}
 	g.open = sync.NewCond(&g.mu)
 	var err error
 	g.tcp, err = net.Listen("tcp", at.String())
@@ -154,7 +157,56 @@ func (g *gate) pass(nc net.Conn, all *sync.WaitGroup) {
 		g.carry(nc, to, from)
 		_ = nc.Close()
 	})
-	g.carry(to, nc, from)
+	g.carry(to, g.taped(nc, from), from)
+}
+
+// tape is a connection whose first bytes are written down.
+type tape struct {
+	net.Conn
+	mu    sync.Mutex
+	heard []byte
+}
+
+const (
+	tapeMost    = 1 << 20
+	packetsMost = 1000
+)
+
+// gossip returns the packets that came.
+func (g *gate) gossip() [][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.said)
+}
+
+func (g *gate) taped(nc net.Conn, from netip.Addr) net.Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	tp := &tape{Conn: nc}
+	g.tapes[from] = append(g.tapes[from], tp)
+	return tp
+}
+
+func (tp *tape) Read(b []byte) (int, error) {
+	n, err := tp.Conn.Read(b)
+	tp.mu.Lock()
+	defer tp.mu.Unlock()
+	tp.heard = append(tp.heard, b[:min(n, tapeMost-len(tp.heard))]...)
+	return n, err
+}
+
+// links returns what the links of a node brought.
+func (g *gate) links(from netip.Addr) (list [][]byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, tp := range g.tapes[from] {
+		tp.mu.Lock()
+		if len(tp.heard) > 0 && tp.heard[0] == 'D' {
+			list = append(list, slices.Clone(tp.heard))
+		}
+		tp.mu.Unlock()
+	}
+	return list
 }
 
 // late is what was read and when it may go on.
@@ -220,6 +272,9 @@ func (g *gate) packets() {
 		}
 		g.mu.Lock()
 		shut := g.shut[from.Addr().Unmap()] || g.shut[netip.Addr{}]
+		if len(g.said) < packetsMost {
+			g.said = append(g.said, slices.Clone(b[:n]))
+		}
 		g.mu.Unlock()
 		if !shut {
 			_, _ = out.Write(b[:n])

@@ -1,6 +1,7 @@
 package clustered
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -88,6 +89,24 @@ func (s *started) in(id string, states ...string) (n int) {
 func (s *started) copies(id string) int {
 	s.t.Helper()
 	return s.in(id, "wait-repl", "active", "queued")
+}
+
+// slowCopy is when a node that has not confirmed its copy is asked again, and
+// another one as well.
+const slowCopy = 50 * time.Millisecond
+
+// copied waits until so many nodes hold a job that was added since, and returns
+// how many do: more only if the machine was too busy for an answer in time.
+func (s *started) copied(id string, want int, since time.Time) (have int) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("%d copies of %s", want, id), func() bool {
+		have = s.copies(id)
+		return have >= want
+	})
+	if time.Since(since) < slowCopy {
+		require.Equal(s.t, want, have, "copies, and nobody was slow")
+	}
+	return have
 }
 
 // gone waits until no node knows a job.

@@ -170,7 +170,7 @@ func (r *run) judge() {
 
 	v := r.l.check.Verdict(true)
 	r.t.Logf("added %d, refused %d, unknown %d (%d NOREPL; %d came), delivered %d: %d were not the first, %d of them asked for after the ACKJOB was answered",
-		v.Added, v.Refused, v.Unknown, r.l.noRepl.Load(), v.Recovered, v.Delivered, v.Repeated, v.Undone.Count)
+		v.Added, v.Refused, v.Unknown, r.l.noRepl.Load(), v.Recovered, v.Delivered, v.Duplicates, v.Undone.Count)
 	require.Zero(r.t, v.Lost.Count, "lost: %v", v.Lost.Sample)
-	require.Zero(r.t, v.Phantom.Count, "unexpected: %v", v.Phantom.Sample)
+	require.Zero(r.t, v.Unexpected.Count, "unexpected: %v", v.Unexpected.Sample)
 }

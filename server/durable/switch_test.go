@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/disqo/disqo/bench"
+	"github.com/disqo/disqo/bench/load"
 	"github.com/disqo/disqo/server/servertest"
 )
 
@@ -179,7 +179,7 @@ func TestGroupCommit(t *testing.T) {
 
 	before = number(t, c, "aof_syncs")
 	const clients, each = 50, 40
-	_, err := bench.Run(t.Context(), bench.Options{Addr: p.Addr, Producers: clients, Jobs: clients * each}, "produce")
+	_, err := load.Run(t.Context(), load.Options{Addrs: []string{p.Addr}, Producers: clients, Jobs: clients * each}, "produce")
 	require.NoError(t, err)
 	require.Less(t, number(t, c, "aof_syncs")-before, int64(clients*each/2))
 }

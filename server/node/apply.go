@@ -6,6 +6,7 @@ import (
 
 	"github.com/disqo/disqo/aof"
 	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/store/planted"
 )
 
 const never = math.MaxInt64
@@ -43,6 +44,9 @@ func (n *Node) apply(sh *shard, need room, m *Mark, what change) error {
 		m.Add(done.mark)
 		n.timers.sooner(done.next, n.queues.taken.Load() > 0)
 		for _, w := range done.wakes {
+			if planted.Is(planted.LostWake) {
+				continue
+			}
 			w.(Waiter).Await(done.mark)
 			w.Wake()
 		}
@@ -82,6 +86,7 @@ func (n *Node) locked(sh *shard, j *journal, need room, what change) (d done, ok
 	if diff := sh.s.Used() - used; diff != 0 {
 		n.used.Add(diff)
 	}
+	sh.verify()
 	d.wakes, sh.fx.Wakes = sh.fx.Wakes, nil
 	d.added, sh.fx.Added = sh.fx.Added, nil
 	if d.next, ok = sh.s.Next(); !ok {
@@ -102,10 +107,7 @@ func (n *Node) carry(sh *shard, j *journal, need room) (mark Mark) {
 		at = j.take(&sh.fx.Journal, need)
 	}
 	if len(sh.fx.Outbox.Mail) > 0 {
-		if j != nil && at.j == nil {
-			at = Mark{j, j.log.End()} // it may depend on an earlier change
-		}
-		n.post(sh, at)
+		n.post(sh, j)
 	}
 	if !awaited {
 		return Mark{}

@@ -30,7 +30,7 @@ func (n *Node) drainSome() {
 	}
 	for seen := 0; seen < drainMost && !n.peers.view.Load().Linked.Empty(); seen += drainBatch {
 		err := n.apply(&n.shards[d.shard], forJobs(drainBatch), &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
-			d.pos, _ = s.Drain(now, d.pos, drainBatch, fx)
+			d.pos = s.Drain(now, d.pos, drainBatch, fx)
 		})
 		if err != nil {
 			return

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"time"
 
 	"github.com/disqo/disqo/aof"
@@ -64,7 +65,12 @@ func (j *journal) reserve(need room) error {
 	if j == nil || need.bytes == 0 {
 		return nil
 	}
-	return j.log.Reserve(need.bytes, need.class, patience)
+	err := j.log.Reserve(need.bytes, need.class, patience)
+	if j.keep.n.manual && errors.Is(err, aof.ErrBusy) {
+		j.log.Tick() // nobody else writes what is in the way
+		err = j.log.Reserve(need.bytes, need.class, patience)
+	}
+	return err
 }
 
 func (j *journal) unreserve(need room) {

@@ -68,17 +68,37 @@ func (k *keeper) complete() bool {
 
 // start runs the keeper. done, if not nil, is told when the log is whole.
 func (k *keeper) start(done func(error)) {
+	if k.n.manual {
+		k.first(done)
+		return
+	}
 	k.wg.Go(func() {
-		if !k.complete() {
-			err := k.image()
-			close(k.ended)
-			done(err)
-			if err != nil {
-				return
-			}
+		if k.first(done) {
+			k.run()
 		}
-		k.run()
 	})
+}
+
+// first makes the log whole if it is not, and reports whether it is.
+func (k *keeper) first(done func(error)) bool {
+	if k.complete() {
+		return true
+	}
+	err := k.image()
+	close(k.ended)
+	done(err)
+	return err == nil
+}
+
+// TurnLog does what a log's own goroutines, and the one that keeps it small,
+// would do by now if the node were not Manual.
+func (n *Node) TurnLog() {
+	if j := n.journal.Load(); j != nil {
+		j.log.Tick()
+		if j.keep.complete() {
+			j.keep.turn()
+		}
+	}
 }
 
 func (k *keeper) stop() {
@@ -140,11 +160,16 @@ func (k *keeper) run() {
 		case <-k.n.space:
 		case <-tick.C:
 		}
-		if wanted := k.takeWanted(); wanted != nil {
-			wanted(k.rewriteAll())
-		}
-		for k.reclaim() {
-		}
+		k.turn()
+	}
+}
+
+// turn does what there is to do.
+func (k *keeper) turn() {
+	if wanted := k.takeWanted(); wanted != nil {
+		wanted(k.rewriteAll())
+	}
+	for k.reclaim() {
 	}
 }
 
@@ -315,7 +340,7 @@ func rewriteNeed(bytes int) room {
 // wait passes an error on, but for that of a disk that does not keep up: that is
 // waited out.
 func (k *keeper) wait(err error) error {
-	if !errors.Is(err, aof.ErrBusy) {
+	if !errors.Is(err, aof.ErrBusy) || k.n.manual {
 		return err
 	}
 	select {

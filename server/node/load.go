@@ -93,7 +93,7 @@ type loader struct {
 }
 
 func newLoader(ctx context.Context, n *Node) *loader {
-	l := &loader{ctx: ctx, n: n, gather: make([][]byte, len(n.shards)), queues: make([]chan piece, runtime.GOMAXPROCS(0)), spare: make(chan []byte, 2*len(n.shards))}
+	l := &loader{ctx: ctx, n: n, gather: make([][]byte, len(n.shards)), queues: make([]chan piece, n.workers()), spare: make(chan []byte, 2*len(n.shards))}
 	for i := range l.queues {
 		l.queues[i] = make(chan piece, pieceQueue)
 		l.wg.Go(func() { l.work(l.queues[i]) })
@@ -142,10 +142,16 @@ func (l *loader) record(segment uint32, rec []byte) error {
 }
 
 func (l *loader) send(i int) {
-	if len(l.gather[i]) > 0 {
-		l.queues[i%len(l.queues)] <- piece{&l.n.shards[i], l.gather[i]}
-		l.gather[i] = nil
+	if len(l.gather[i]) == 0 {
+		return
 	}
+	p := piece{&l.n.shards[i], l.gather[i]}
+	l.gather[i] = nil
+	if len(l.queues) == 0 {
+		l.do(p)
+		return
+	}
+	l.queues[i%len(l.queues)] <- p
 }
 
 // finish ends the reading with what it came to and waits for the workers.
@@ -165,21 +171,33 @@ func (l *loader) finish(err error) error {
 
 func (l *loader) work(pieces <-chan piece) {
 	for p := range pieces {
-		if l.err.Load() != nil {
-			continue
-		}
-		var err error
-		_ = l.n.apply(p.sh, room{}, &Mark{}, func(s *store.Shard, _ int64, _ *store.Effects) { err = replay(s, p.data) })
-		if err != nil {
-			l.err.CompareAndSwap(nil, &err)
-		}
-		if cap(p.data) <= 2*pieceBytes {
-			select {
-			case l.spare <- p.data[:0]:
-			default:
-			}
+		l.do(p)
+	}
+}
+
+func (l *loader) do(p piece) {
+	if l.err.Load() != nil {
+		return
+	}
+	var err error
+	_ = l.n.apply(p.sh, room{}, &Mark{}, func(s *store.Shard, _ int64, _ *store.Effects) { err = replay(s, p.data) })
+	if err != nil {
+		l.err.CompareAndSwap(nil, &err)
+	}
+	if cap(p.data) <= 2*pieceBytes {
+		select {
+		case l.spare <- p.data[:0]:
+		default:
 		}
 	}
+}
+
+// workers returns how many goroutines read a log; 0: the caller does.
+func (n *Node) workers() int {
+	if n.manual {
+		return 0
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // replay does what a piece says.
@@ -206,20 +224,24 @@ func (n *Node) settle(ctx context.Context, trust store.Trust, sum *store.Settled
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	next := atomic.Int64{}
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(n.shards)); i = next.Add(1) - 1 {
-				var part store.Settled
-				err := n.settleShard(ctx, &n.shards[i], trust, &part)
-				if err != nil {
-					cancel()
-				}
-				mu.Lock()
-				failed = cmp.Or(failed, err)
-				sum.Add(part)
-				mu.Unlock()
+	work := func() {
+		for i := next.Add(1) - 1; i < int64(len(n.shards)); i = next.Add(1) - 1 {
+			var part store.Settled
+			err := n.settleShard(ctx, &n.shards[i], trust, &part)
+			if err != nil {
+				cancel()
 			}
-		})
+			mu.Lock()
+			failed = cmp.Or(failed, err)
+			sum.Add(part)
+			mu.Unlock()
+		}
+	}
+	if n.manual {
+		work()
+	}
+	for range n.workers() {
+		wg.Go(work)
 	}
 	wg.Wait()
 	return failed

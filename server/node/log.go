@@ -34,7 +34,7 @@ func LogPresent(o LogOptions) (bool, error) {
 func (n *Node) aofOptions(o *LogOptions) aof.Options {
 	return aof.Options{
 		FS: o.FS, Dir: o.Dir, Policy: o.Policy, SegmentSize: o.SegmentSize, RefuseTorn: o.RefuseTorn,
-		Now: n.now, OnFail: n.onFail, OnSpace: n.poke, Above: n.above,
+		Now: n.now, Salt: func() uint32 { return uint32(n.rand()) }, OnFail: n.onFail, OnSpace: n.poke, Above: n.above, Manual: n.manual,
 	}
 }
 

@@ -3,15 +3,19 @@ package node
 import (
 	"encoding/hex"
 	"errors"
+	"log/slog"
 
 	"github.com/disqo/disqo/aof"
+	"github.com/disqo/disqo/cluster/crowd"
 	"github.com/disqo/disqo/replication"
 	"github.com/disqo/disqo/store"
+	"github.com/disqo/disqo/store/planted"
 )
 
 // post puts what a change has to say into the outboxes of the peers. The shard's
-// lock is held. at is the place in the log of what the change journalled.
-func (n *Node) post(sh *shard, at Mark) {
+// lock is held. j is the log that the change was journalled in, nil if there is
+// none.
+func (n *Node) post(sh *shard, j *journal) {
 	out := &sh.fx.Outbox
 	if n.peers.links == nil {
 		out.Reset()
@@ -25,8 +29,8 @@ func (n *Node) post(sh *shard, at Mark) {
 		sh.frame = append(replication.BeginFrame(sh.frame[:0], byte(mail.Kind)), payload...)
 		replication.EndFrame(sh.frame, 0)
 		var wait replication.Waiter
-		if mail.Safe && at.j != nil {
-			wait = safety{at.j}
+		if mail.Safe && j != nil && !planted.Is(planted.GotJobBeforeLog) {
+			wait = safety{j}
 		}
 		mail.To.Each(func(number uint16) bool {
 			n.peers.links.Post(n.peers.roll.ID(number), sh.frame, wait)
@@ -86,11 +90,13 @@ func (n *Node) take(from uint16, m *store.Message) error {
 		if n.Leaving() || n.Level() > 0 {
 			return errNoRoom
 		}
-		spec := store.Spec{Queue: []byte(m.Job.Queue), Body: m.Job.Body, Repl: uint16(m.Holders.Len() + 2)}
-		need = room{spec.PutSize() + aof.RecordOverhead + recordRoom, aof.Ordinary}
+		need = room{m.PutSize() + aof.RecordOverhead + recordRoom, aof.Ordinary}
 	case store.MsgNeedJobs:
 		need = forJobs(store.MostGiven)
 	case store.MsgPause:
+		if len(m.Queue) > store.LongName && n.Level() > 0 {
+			return errNoRoom
+		}
 		need.bytes += len(m.Queue)
 	}
 	err := n.apply(n.byHash(m.Hash()), need, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
@@ -102,14 +108,12 @@ func (n *Node) take(from uint16, m *store.Message) error {
 	return nil
 }
 
-// refuse counts a message that is impossible, and logs one a minute.
+// refuse counts a message that is impossible, and logs one of a peer a minute.
 func (n *Node) refuse(from store.NodeID, err error) {
 	p := &n.peers
 	count := p.refused.Add(1)
-	now := n.now()
-	if last := p.logged.Load(); now-last >= 60_000 && p.logged.CompareAndSwap(last, now) && p.bus.Log != nil {
-		p.bus.Log.Warn("a message of a peer makes no sense and is dropped", "peer", hex.EncodeToString(from[:]), "error", err, "dropped", count)
-	}
+	peer := hex.EncodeToString(from[:])
+	p.lines.Say(slog.LevelWarn, crowd.Known(peer), "a message of a peer makes no sense and is dropped", "peer", peer, "error", err, "dropped", count)
 }
 
 // BadMessages returns how many messages of peers made no sense, and how many were

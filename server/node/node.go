@@ -35,6 +35,9 @@ type Options struct {
 	Rand func() uint64
 	// Bus is how peers are reached; nil: there are none, ever.
 	Bus *Bus
+	// Manual starts no goroutine, for simulators: time passes by Turn and TurnLog
+	// alone, and one caller at a time uses the node.
+	Manual bool
 }
 
 const (
@@ -77,6 +80,7 @@ type Node struct {
 	shards []shard
 	shift  uint // hash16 >> shift is the shard
 
+	manual    bool
 	queues    quota
 	dummies   quota        // acknowledgements of unknown jobs
 	used      atomic.Int64 // bytes accounted over all shards
@@ -116,7 +120,7 @@ func New(o Options) (*Node, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{now: o.Now, rand: o.Rand, onFail: o.OnFail, space: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
+	n := &Node{now: o.Now, rand: o.Rand, manual: o.Manual, onFail: o.OnFail, space: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
 	n.SetID(o.ID)
 	n.queues.max.Store(o.MaxQueues)
@@ -135,8 +139,12 @@ func New(o Options) (*Node, error) {
 	return n, nil
 }
 
-// Start lets time pass for the jobs; Close ends it.
-func (n *Node) Start() { n.timers.start(n) }
+// Start lets time pass for the jobs, unless the node is Manual; Close ends it.
+func (n *Node) Start() {
+	if !n.manual {
+		n.timers.start(n)
+	}
+}
 
 // Close stops the node's timers and ends the log cleanly; again is fine. Jobs
 // stay readable. An error says that the end of the log may not be on disk.

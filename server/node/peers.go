@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/disqo/disqo/cluster/crowd"
 	"github.com/disqo/disqo/replication"
 	"github.com/disqo/disqo/store"
 )
@@ -23,8 +24,19 @@ type Bus struct {
 	Heard   func(id, host string, port, busPort int)               // a peer said where it is; may be nil
 	Address func() (host string, port, busPort int)                // of this node, as others shall reach it
 	Timeout func() time.Duration                                   // silence after which a peer is suspected
-	Changed func()                                                 // a peer is suspected, or not any more; must not block; may be nil
 	Log     *slog.Logger
+	Links   func(replication.Options) Links // what carries messages; nil: connections that Dial makes
+}
+
+// Links carry messages to peers and from them, as *replication.Links does, which
+// says what is asked of them.
+type Links interface {
+	SetPeers(ids []store.NodeID)
+	Post(to store.NodeID, frames []byte, wait replication.Waiter) bool
+	State(id store.NodeID) replication.LinkState
+	Room(to store.NodeID) bool
+	Stats() (framesSent, framesReceived, bytesSent, bytesReceived int64)
+	Close()
 }
 
 // Peer is another node of the cluster.
@@ -38,7 +50,7 @@ type Peer struct {
 type peers struct {
 	bus   Bus
 	roll  *replication.Roll
-	links *replication.Links
+	links Links
 	view  atomic.Pointer[store.View]
 	size  atomic.Int64 // nodes of the cluster, this one included
 
@@ -53,7 +65,7 @@ type peers struct {
 
 	refused atomic.Int64 // messages that no node can have sent
 	unknown atomic.Int64 // messages of kinds that this program does not know
-	logged  atomic.Int64 // when the last of those was logged
+	lines   *crowd.Lines // about them
 }
 
 type member struct {
@@ -70,15 +82,20 @@ func (n *Node) initPeers(bus *Bus) error {
 	p.members.Store(&map[store.NodeID]uint16{})
 	p.view.Store(&store.View{})
 	p.size.Store(1)
+	p.lines = crowd.NewLines(nil)
 	if bus == nil {
 		return nil
 	}
-	p.bus = *bus
+	p.bus, p.lines = *bus, crowd.NewLines(bus.Log)
 	key, err := replication.LinkKey(bus.Secret)
 	if err != nil {
 		return err
 	}
-	p.links = replication.NewLinks(replication.Options{
+	connect := bus.Links
+	if connect == nil {
+		connect = func(o replication.Options) Links { return replication.NewLinks(o) }
+	}
+	p.links = connect(replication.Options{
 		Self: n.hello, Receive: n.receive, Now: n.now, Timeout: bus.Timeout, Log: bus.Log,
 		Dial: func(ctx context.Context, id store.NodeID) (net.Conn, error) {
 			return bus.Dial(ctx, hex.EncodeToString(id[:]))
@@ -88,7 +105,6 @@ func (n *Node) initPeers(bus *Bus) error {
 				bus.Heard(hex.EncodeToString(h.ID[:]), h.Host, int(h.Port), int(h.BusPort))
 			}
 		},
-		Batch:    func(store.NodeID) {},
 		Changed:  n.lookAtPeers,
 		MaxFrame: maxFrame,
 		Key:      key,
@@ -115,11 +131,12 @@ func (n *Node) hello() replication.Hello {
 
 // AcceptLink takes a connection that a peer opened to this node's bus.
 func (n *Node) AcceptLink(nc net.Conn) {
-	if n.peers.links == nil {
+	links, ok := n.peers.links.(*replication.Links)
+	if !ok {
 		_ = nc.Close()
 		return
 	}
-	n.peers.links.Accept(nc)
+	links.Accept(nc)
 }
 
 // SetPeers says who else is in the cluster, dead or alive. Those that are not
@@ -137,9 +154,13 @@ func (n *Node) setPeers(list []Peer) {
 	members := make(map[store.NodeID]uint16, len(list))
 	ids := make([]store.NodeID, 0, len(list))
 	for _, peer := range list {
-		id := nodeID(peer.ID)
-		number, ok := p.roll.Number(id)
-		if !ok || number == store.Self {
+		ids = append(ids, nodeID(peer.ID))
+	}
+	numbers := p.roll.Members(ids)
+	linked := ids[:0]
+	for i, peer := range list {
+		id, number := ids[i], numbers[i]
+		if number == store.Self {
 			continue
 		}
 		m := p.list[id]
@@ -148,20 +169,22 @@ func (n *Node) setPeers(list []Peer) {
 		}
 		m.Peer = peer
 		fresh[id], members[id] = m, number
-		ids = append(ids, id)
+		linked = append(linked, id)
 	}
 	for id, m := range p.list {
 		if fresh[id] == nil {
 			p.forget = append(p.forget, m.number)
 		}
 	}
-	p.forget = slices.DeleteFunc(p.forget, func(number uint16) bool { return fresh[p.roll.ID(number)] != nil }) // it is back
+	slices.Sort(p.forget) // a map has no order
+	back := func(number uint16) bool { return fresh[p.roll.ID(number)] != nil }
+	p.forget = slices.DeleteFunc(p.forget, back)
 	p.list = fresh
 	p.members.Store(&members)
 	p.size.Store(int64(1 + len(fresh)))
 	p.mu.Unlock()
 	if p.links != nil {
-		p.links.SetPeers(ids)
+		p.links.SetPeers(linked)
 	}
 	n.lookAtPeers()
 	n.timers.sooner(0, false)
@@ -175,36 +198,32 @@ func (n *Node) lookAtPeers() {
 	}
 	now, timeout := n.now(), p.bus.Timeout().Milliseconds()
 	was, v := p.view.Load(), &store.View{Leaving: n.Leaving()}
-	changed := false
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if now-p.looked > timeout/2 {
 		for _, m := range p.list { // this process was asleep: nobody is to blame for the silence
 			m.since = now
 		}
 	}
 	p.looked = now
+	var known, reachable, linked []uint16
 	for id, m := range p.list {
 		st := p.links.State(id)
-		suspect := now-max(st.Pong, m.since) > timeout
-		changed = changed || suspect != m.suspect
-		m.suspect = suspect
-		v.Known = v.Known.With(m.number)
-		if m.Failed || m.Leaving || suspect {
+		m.suspect = now-max(st.Pong, m.since) > timeout
+		known = append(known, m.number)
+		if m.Failed || m.Leaving || m.suspect {
 			continue
 		}
-		v.Reachable = v.Reachable.With(m.number)
+		reachable = append(reachable, m.number)
 		if st.Up && p.links.Room(id) && (st.PingSent == 0 || now-st.PingSent < deaf) {
-			v.Linked = v.Linked.With(m.number)
+			linked = append(linked, m.number)
 		}
 	}
+	v.Known, v.Reachable, v.Linked = store.SetOf(known...), store.SetOf(reachable...), store.SetOf(linked...)
 	if !v.Linked.In(was.Linked) {
 		p.rouse.Store(true)
 	}
 	p.view.Store(v)
-	p.mu.Unlock()
-	if changed && p.bus.Changed != nil {
-		p.bus.Changed()
-	}
 }
 
 // deaf is how long a link may leave a ping unanswered before other peers are

@@ -22,6 +22,7 @@ const (
 // timers runs what is due: one goroutine a node, asleep until the earliest
 // timer of any shard.
 type timers struct {
+	swept int64        // when sweep and upkeep last ran
 	alarm atomic.Int64 // when the goroutine wakes by itself
 	kick  chan struct{}
 	quit  chan struct{}
@@ -57,7 +58,6 @@ func (t *timers) sooner(at int64, queues bool) {
 func (t *timers) run(n *Node) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	swept := int64(0)
 	for {
 		select {
 		case <-t.quit:
@@ -65,15 +65,34 @@ func (t *timers) run(n *Node) {
 		case <-t.kick:
 		case <-timer.C:
 		}
-		now := n.now()
-		if now-swept >= sweepEvery.Milliseconds() {
-			n.sweep()
-			n.upkeep()
-			swept = now
-		}
-		timer.Reset(t.arm(n, now))
+		timer.Reset(n.Turn())
 	}
 }
+
+// Turn does what is due now, and returns after how long there is more to do if
+// nothing changes until then. Start sees to it; of a Manual node its owner does.
+func (n *Node) Turn() time.Duration {
+	t, now := &n.timers, n.now()
+	if now-t.swept >= sweepEvery.Milliseconds() {
+		n.sweep()
+		n.upkeep()
+		t.swept = now
+	}
+	return t.arm(n, now)
+}
+
+// Due returns when Turn has something to do at the earliest, in milliseconds of
+// the node's clock: for the owner of a Manual node, after each change.
+func (n *Node) Due() int64 {
+	first := n.earliest()
+	if n.minds() {
+		first = min(first, n.timers.swept+sweepEvery.Milliseconds())
+	}
+	return first
+}
+
+// minds reports whether there is something to look at now and then.
+func (n *Node) minds() bool { return n.queues.taken.Load() > 0 || n.Size() > 1 }
 
 // arm does what is due and returns how long to sleep. While it looks, the alarm
 // is off, so that whatever comes in meanwhile kicks.
@@ -81,7 +100,7 @@ func (t *timers) arm(n *Node, now int64) time.Duration {
 	for {
 		t.alarm.Store(never)
 		first := n.earliest()
-		if n.queues.taken.Load() > 0 || n.Size() > 1 {
+		if n.minds() {
 			first = min(first, now+sweepEvery.Milliseconds())
 		}
 		if first > now {

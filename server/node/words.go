@@ -29,6 +29,9 @@ const (
 	PauseOut = store.PauseOut
 )
 
+// Acked is the state of a job that is acknowledged.
+const Acked = store.Acked
+
 // NeverSync is the policy of a log that is synced once, at its end.
 const NeverSync = aof.No
 

@@ -43,11 +43,12 @@ func decodeOne(t testing.TB, raw string) (v any, rest string) {
 		return nil, rest
 	case kind == '$':
 		require.GreaterOrEqual(t, int64(len(rest)), n+2, "a cut bulk string: %q", raw)
+		require.Equal(t, "\r\n", rest[n:n+2], "%q", raw)
 		return rest[:n], rest[n+2:]
 	case kind == '%':
 		n *= 2
 	default:
-		require.Contains(t, "*~>", string(kind), "%q", raw)
+		require.Equal(t, byte('*'), kind, "%q", raw)
 	}
 	list := []any{}
 	for range n {

@@ -21,11 +21,9 @@ const honest = 100
 // of which pings 20 times a second, while do runs.
 func pings(t *testing.T, clients []*wire, do func()) time.Duration {
 	t.Helper()
-	stop, done := make(chan struct{}), make(chan error, 1)
-	var mu sync.Mutex
-	var took []time.Duration
-	go func() {
-		done <- parallel(len(clients), func(g int) error {
+	return alongside(t, func(stop <-chan struct{}) (took []time.Duration, err error) {
+		var mu sync.Mutex
+		err = parallel(len(clients), func(g int) error {
 			var own []time.Duration
 			defer func() {
 				mu.Lock()
@@ -47,6 +45,20 @@ func pings(t *testing.T, clients []*wire, do func()) time.Duration {
 				}
 			}
 		})
+		return took, err
+	}, do)
+}
+
+// alongside returns the 99th percentile of what honest clients measure, who stop
+// when they are told, while do runs.
+func alongside(t *testing.T, clients func(stop <-chan struct{}) ([]time.Duration, error), do func()) time.Duration {
+	t.Helper()
+	stop, done := make(chan struct{}), make(chan error, 1)
+	var took []time.Duration
+	go func() {
+		var err error
+		took, err = clients(stop)
+		done <- err
 	}()
 	func() {
 		defer close(stop)
