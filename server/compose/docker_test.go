@@ -120,6 +120,20 @@ func (p *project) docker(args ...string) string {
 	return strings.TrimSpace(p.run(nil, "docker", args...))
 }
 
+// start starts a container that was stopped. It is the engine's fault, not the
+// node's, if it cannot do so while it still clears away what ran before: the log
+// says so, and it is asked again.
+func (p *project) start(id string) {
+	p.t.Helper()
+	eventually(p.t, startWithin, "docker start", func() string {
+		if out, complaint, err := p.try(nil, "docker", "start", id); err != nil {
+			p.t.Logf("the engine does not start a container: %v: %s%s", err, out, complaint)
+			return err.Error()
+		}
+		return ""
+	})
+}
+
 // composeArgs is a command line of Compose for the project.
 func (p *project) composeArgs(env string, args ...string) []string {
 	return slices.Concat(p.compose[1:], []string{"-p", p.name, "-f", "docker-compose.yml", "--env-file", env}, args)
@@ -187,7 +201,7 @@ func (p *project) containers() []container {
 // nodes' logs first.
 func (p *project) remove() {
 	if p.t.Failed() {
-		out, complaint, _ := p.try(nil, p.compose[0], p.composeArgs(p.env, "logs", "--no-color", "--tail", "60")...)
+		out, complaint, _ := p.try(nil, p.compose[0], p.composeArgs(p.env, "logs", "--no-color", "--tail", "20")...)
 		p.t.Logf("the nodes' last words:\n%s%s", out, complaint)
 	}
 	_, _, _ = p.try(nil, "docker", "rm", "-f", "-v", p.squatter())

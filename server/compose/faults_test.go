@@ -22,7 +22,8 @@ type run struct {
 }
 
 // fault lets something happen, waits until it is over, and sees whether there
-// was load meanwhile.
+// is load: what is short may be over before many adds are answered, so it counts
+// those that are answered soon after.
 func (r *run) fault(name string, happen func()) {
 	r.t.Helper()
 	begun := time.Now()
@@ -30,7 +31,12 @@ func (r *run) fault(name string, happen func()) {
 	happen()
 	after, _ := r.l.check.Counts()
 	r.t.Logf("%s: %.1fs, %d jobs were added meanwhile", name, time.Since(begun).Seconds(), after-before)
-	require.GreaterOrEqual(r.t, after-before, atLeastFault, "void: adds answered during %s", name)
+	eventually(r.t, enoughWithin, "void: adds answered since "+name, func() string {
+		if now, _ := r.l.check.Counts(); now-before < atLeastFault {
+			return strconv.Itoa(now - before)
+		}
+		return ""
+	})
 }
 
 // last lets a fault go on for a while, and wants adds answered during it.
@@ -49,7 +55,7 @@ func (r *run) kill() {
 	r.p.docker("kill", c.id)
 	r.f.refresh()
 	r.last(deadFor)
-	r.p.docker("start", c.id)
+	r.p.start(c.id)
 	r.t.Logf("  whole %.1fs after docker start", r.f.whole(3, startWithin).Seconds())
 }
 
@@ -143,7 +149,9 @@ func (r *run) stock(c container) (ids []any) {
 
 // restart stops a node as an upgrade would, and starts it again.
 func (r *run) restart(number int) {
-	r.p.docker("restart", "-t", "20", r.f.node(number).id)
+	id := r.f.node(number).id
+	r.p.docker("stop", "-t", "20", id)
+	r.p.start(id)
 	r.f.whole(4, startWithin)
 }
 
