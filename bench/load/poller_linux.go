@@ -10,11 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epoll is a poller on one thread, without the scheduler.
+// epoll is a poller on one thread, without the scheduler. It is told of each
+// change once (EPOLLET): it costs the kernel less than to be told of a state
+// again and again.
 type epoll struct {
 	fd      int
 	sockets []int
-	writing []bool // by socket, whether the last write was not whole
+	more    []bool // by socket, whether the last read may have left something
 	events  [256]unix.EpollEvent
 }
 
@@ -41,8 +43,9 @@ func (p *epoll) dial(addr string, timeout time.Duration) (int, error) {
 		return 0, errors.Join(err, failed)
 	}
 	socket := len(p.sockets)
-	p.sockets, p.writing = append(p.sockets, fd), append(p.writing, false)
-	return socket, unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(socket)})
+	p.sockets, p.more = append(p.sockets, fd), append(p.more, false)
+	const changes = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+	return socket, unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: changes, Fd: int32(socket)})
 }
 
 func (p *epoll) wait(timeout time.Duration, ready func(socket int) error) error {
@@ -51,15 +54,20 @@ func (p *epoll) wait(timeout time.Duration, ready func(socket int) error) error 
 		return fmt.Errorf("load: %w", err)
 	}
 	for _, e := range p.events[:max(n, 0)] {
-		if err := ready(int(e.Fd)); err != nil {
-			return err
+		ended := e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+		for more := true; more; more = ended || p.more[e.Fd] {
+			if err := ready(int(e.Fd)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 func (p *epoll) read(socket int, b []byte) (int, error) {
-	switch n, err := unix.Read(p.sockets[socket], b); {
+	n, err := unix.Read(p.sockets[socket], b)
+	p.more[socket] = n == len(b) || err == unix.EINTR
+	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return 0, nil
 	case err != nil:
@@ -73,19 +81,13 @@ func (p *epoll) read(socket int, b []byte) (int, error) {
 
 func (p *epoll) write(socket int, b []byte) (int, error) {
 	n, err := unix.Write(p.sockets[socket], b)
-	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+	for err == unix.EINTR {
+		n, err = unix.Write(p.sockets[socket], b)
+	}
+	if err != nil && err != unix.EAGAIN {
 		return 0, fmt.Errorf("load: writing: %w", err)
 	}
-	n = max(n, 0)
-	if more := n < len(b); more != p.writing[socket] {
-		p.writing[socket] = more
-		e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(socket)}
-		if more {
-			e.Events |= unix.EPOLLOUT
-		}
-		return n, unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, p.sockets[socket], &e)
-	}
-	return n, nil
+	return max(n, 0), nil
 }
 
 func (p *epoll) close() {
