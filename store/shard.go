@@ -145,9 +145,9 @@ func (s *Shard) reset(now int64) {
 func (s *Shard) SetView(v *View) { s.view = v }
 
 // Accounting: what a job and a queue cost beyond their bytes. The index is
-// half full on average, a tree's leaf three quarters.
+// five eighths full on average, a tree's leaf three quarters.
 const (
-	jobCost   = slotSize + 8 + 6
+	jobCost   = slotSize + 13 + 6
 	queueFix  = 400
 	delayRoom = 4
 )

@@ -68,7 +68,7 @@ func (s *Shard) VerifyCounts() error {
 		return broken("%d jobs, the queues count %d", jobs, refs)
 	case max(queued, s.spent.Len(), len(s.adders), len(s.wide)) > jobs:
 		return broken("%d jobs, %d queued, %d spent, %d adders, %d wide", jobs, queued, s.spent.Len(), len(s.adders), len(s.wide))
-	case s.index.old == nil && s.index.count != jobs:
+	case s.index.count != jobs:
 		return broken("%d jobs, %d in the index", jobs, s.index.count)
 	case s.used < least:
 		return broken("%d bytes accounted, %d jobs and %d queues are at least %d", s.used, jobs, named, least)

@@ -1,7 +1,5 @@
 package store
 
-import "math/bits"
-
 // known reports whether h names a live slot, whatever h is.
 func (s *slots) known(h uint32) bool {
 	if h == 0 || int((h-1)/slabSlots) >= len(s.slabs) || s.slabs[(h-1)/slabSlots] == nil {
@@ -102,34 +100,33 @@ func (sl *slab) verify(num int) error {
 }
 
 // verify holds that the entries of the index are the live slots, as far as that
-// can be said without looking each up, and that a search ends.
+// can be said without looking each up, each in the table and behind the bucket
+// of its hash.
 func (x *index) verify() error {
-	old := 0
-	for i, t := range [...][]uint32{x.cur, x.old} {
-		entries, gaps := 0, 0
-		for at, h := range t {
-			switch {
-			case h == 0:
-				gaps++
-			case i == 1 && h == tombstone:
-			case !x.slots.known(h) || i == 1 && at < x.moved:
-				return broken("bucket %d of the index has %d, which is gone", at, h)
-			default:
-				entries++
-			}
+	entries := 0
+	for _, t := range [...]*table{&x.old, &x.cur} {
+		from := 0
+		if t == &x.old {
+			from = x.moved
 		}
-		switch {
-		case i == 1 && x.old == nil:
-		case len(t) == 0 || bits.OnesCount(uint(len(t))) != 1 || gaps == 0:
-			return broken("the index has %d buckets, of which %d are free", len(t), gaps)
-		case i == 0 && entries != x.count:
-			return broken("the index has %d entries, and counts %d", entries, x.count)
-		case i == 1:
-			old = entries
+		if len(t.segs) < t.n/segBuckets || t.n%segBuckets != 0 {
+			return broken("the index has %d segments for %d buckets", len(t.segs), t.n)
+		}
+		for at := from; at < len(t.segs)*segBuckets; at++ {
+			e := t.at(at)
+			switch {
+			case e == 0:
+				continue
+			case !x.slots.known(e.handle()):
+				return broken("bucket %d of the index has %d, which is gone", at, e.handle())
+			case x.of(e.hash()) != t || t.home(e.hash()) > at:
+				return broken("bucket %d of the index has %d, which is not where its hash says", at, e.handle())
+			}
+			entries++
 		}
 	}
-	if x.count+old != x.slots.live {
-		return broken("%d jobs, %d in the index and %d in its old part", x.slots.live, x.count, old)
+	if entries != x.count || x.count != x.slots.live {
+		return broken("%d jobs, and the index counts %d of its %d entries", x.slots.live, x.count, entries)
 	}
 	return nil
 }

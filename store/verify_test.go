@@ -85,11 +85,13 @@ func TestVerifyFindsFaults(t *testing.T) {
 		`is not in the index`: func(r *rig) {
 			h, _, _ := r.in(Queued)
 			other, _, _ := r.in(Active)
-			r.s.index.cur[r.s.index.probe(r.s.index.cur, &r.s.slots.get(h).id)] = other
+			id := &r.s.slots.get(h).id
+			r.s.index.cur.segs[0][r.s.index.probe(&r.s.index.cur, id)] = newEntry(id, other)
 		},
 		`of the index has 999, which is gone`: func(r *rig) {
 			h, _, _ := r.in(Queued)
-			r.s.index.cur[r.s.index.probe(r.s.index.cur, &r.s.slots.get(h).id)] = 999
+			id := &r.s.slots.get(h).id
+			r.s.index.cur.segs[0][r.s.index.probe(&r.s.index.cur, id)] = newEntry(id, 999)
 		},
 		`"q": it has`:            func(r *rig) { r.s.names["q"].refs--; r.s.names["p"].refs++ },
 		`of its jobs are queued`: func(r *rig) { r.s.names["q"].jobs.PopMin() },
@@ -209,7 +211,7 @@ func TestVerifyOfRubbish(t *testing.T) {
 		spoil := []func(){
 			func() { rubbish(rnd, sl.slot[:40]) },
 			func() { rubbish(rnd, sl.copies[:40]) },
-			func() { rubbish(rnd, s.index.cur) },
+			func() { rubbish(rnd, s.index.cur.segs[0][:]) },
 			func() { rubbish(rnd, s.wheel.head[:]) },
 			func() { rubbish(rnd, s.wheel.set[:]) },
 			func() { sl.free, sl.bump, sl.at = rnd.Uint32N(2000), rnd.Uint32N(2000), rnd.IntN(3)-1 },
