@@ -109,6 +109,7 @@ func infoMemory(s *Server, p func(string, any)) {
 	p("memory_level", s.node.Level())
 	p("go_heap_bytes", heap)
 	p("go_goroutines", runtime.NumGoroutine())
+	p("go_maxprocs", runtime.GOMAXPROCS(0))
 	p("go_gc_cycles", cycles)
 }
 

@@ -56,12 +56,24 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
+// setProcs says how many threads run Go code at once: n, or else what the
+// environment says, or else all that Go would use but one, which is left to the
+// clients, the network and the disk: waking a thread that has no processor to
+// itself costs more than it does (docs/performance.md has the figures).
+func setProcs(n int) {
+	if n == 0 {
+		if os.Getenv("GOMAXPROCS") != "" {
+			return
+		}
+		n = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	runtime.GOMAXPROCS(n)
+}
+
 // serve runs the broker until a signal or SHUTDOWN; a second signal kills it.
 func serve(set *config.Set, build server.Build, stderr io.Writer) error {
 	cfg := set.Get()
-	if cfg.Procs > 0 {
-		runtime.GOMAXPROCS(cfg.Procs)
-	}
+	setProcs(cfg.Procs)
 	log, level, closeLog, err := newLog(cfg, stderr)
 	if err != nil {
 		return err

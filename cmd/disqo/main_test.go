@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -130,6 +131,21 @@ func TestSecondServerInADirectory(t *testing.T) {
 	require.Equal(t, 0, p.Terminate(t))
 	next := servertest.Exec(t, "--dir", p.Dir)
 	require.Equal(t, "+PONG\r\n", next.Dial(t).Do("PING"), "once the first is gone the directory is free")
+}
+
+// One processor is left to others, unless somebody says otherwise.
+func TestProcs(t *testing.T) {
+	procs := func(args ...string) string {
+		return servertest.Exec(t, args...).Dial(t).Do("INFO", "memory")
+	}
+	t.Setenv("GOMAXPROCS", "3")
+	require.Contains(t, procs(), "\r\ngo_maxprocs:3\r\n")
+	require.Contains(t, procs("--procs", "2"), "\r\ngo_maxprocs:2\r\n")
+	require.NoError(t, os.Unsetenv("GOMAXPROCS"))
+	was := runtime.GOMAXPROCS(0)
+	runtime.SetDefaultGOMAXPROCS()
+	most := runtime.GOMAXPROCS(was)
+	require.Contains(t, procs(), "\r\ngo_maxprocs:"+strconv.Itoa(max(1, most-1))+"\r\n")
 }
 
 // started is a server with a working directory and a standard input, whose log

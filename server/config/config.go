@@ -31,7 +31,7 @@ type Config struct {
 	LogFormat       string // "text" or "json"
 	PidFile         string // see Path; "" = none is written
 	Daemonize       bool   // always false: yes is refused
-	Procs           int    // threads that run Go code (GOMAXPROCS), 0..4096; 0 = Go's own choice
+	Procs           int    // threads that run Go code (GOMAXPROCS), 0..4096; 0 = the environment's, or one less than there are processors
 	ShutdownTimeout int    // seconds SHUTDOWN waits for work in progress, 0..86400; 0 = does not wait
 
 	// Memory and jobs.
