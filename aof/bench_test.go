@@ -59,3 +59,18 @@ func commits(l *aof.Log, n int) error {
 	}
 	return nil
 }
+
+// A record that is committed makes no garbage, whoever waits for its sync.
+func TestCommitAllocatesNothing(t *testing.T) {
+	for _, p := range []aof.Policy{aof.EverySec, aof.Always} {
+		l, _, err := aof.Open(aof.Options{Dir: t.TempDir(), Policy: p}, nil)
+		require.NoError(t, err)
+		require.NoError(t, commits(l, 100), "its buffers find their size")
+		rec, ends := make([]byte, 200), []int{200}
+		require.Zero(t, testing.AllocsPerRun(500, func() {
+			require.NoError(t, l.Reserve(len(rec)+aof.RecordOverhead, aof.Ordinary, 0))
+			require.NoError(t, l.Commit(l.Append(rec, ends, len(rec)+aof.RecordOverhead)))
+		}), p)
+		require.NoError(t, l.Close())
+	}
+}
