@@ -1,6 +1,6 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build image run test race lint fuzz sim torture strikes reference compare ci clean
+.PHONY: help build image run test race lint fuzz sim torture strikes reference compare performance ci clean
 
 FUZZSECONDS ?= 600
 SIMTIME ?= 60m
@@ -52,6 +52,9 @@ reference: ## run the reference's own test suite on our binary; DISQUE_SRC=path/
 
 compare: build ## measure side by side with AGAINST=reference:disque=path/to/disque-server,list,stream,beanstalkd
 	bin/disqo-bench compare -server bin/disqo -against "$(AGAINST)" -parts throughput,memory,delivery,recovery
+
+performance: build ## measure what docs/performance.md shows, and write it there; AGAINST as above; an hour and a half
+	bash .ci/performance "$(AGAINST)"
 
 ci: ## everything a change has to pass
 	bash .ci/run

@@ -30,6 +30,7 @@ type Options struct {
 	Jobs     int       // in each phase at depth 1, default 200,000; four times as many above, fewer if they are more than 1 GiB
 	Stored   int       // in "memory" and "recovery", jobs of 128 bytes, default 1,000,000
 	Steps    []int     // in "growth", how many jobs there are, default 10,000 to 10,000,000
+	Wide     int       // in "breadth", queues, and connections, default 10,000
 	Waiting  int       // in "delivery", consumers that wait, default 50
 	Rate     int       // in "delivery", jobs a second, default 1,000
 	Seconds  int       // of "delivery", default 10
@@ -37,7 +38,7 @@ type Options struct {
 }
 
 // Parts are what can be measured.
-var Parts = []string{"throughput", "memory", "delivery", "recovery", "growth"}
+var Parts = []string{"throughput", "memory", "delivery", "recovery", "growth", "breadth"}
 
 // Report is what was measured. Only figures of one report may be compared.
 type Report struct {
@@ -55,6 +56,7 @@ type Report struct {
 	Delivery   []Delivery   `json:"delivery,omitempty"`
 	Recovery   []Recovery   `json:"recovery,omitempty"`
 	Growth     []Growth     `json:"growth,omitempty"`
+	Breadth    []Breadth    `json:"breadth,omitempty"`
 }
 
 const (
@@ -67,7 +69,7 @@ const (
 func (o *Options) fill() error {
 	o.Runs, o.Policy, o.Nodes = cmp.Or(o.Runs, 5), cmp.Or(o.Policy, memory), cmp.Or(o.Nodes, 1)
 	o.Clients, o.Jobs, o.Stored = cmp.Or(o.Clients, 16), cmp.Or(o.Jobs, 200_000), cmp.Or(o.Stored, 1_000_000)
-	o.Waiting, o.Rate, o.Seconds = cmp.Or(o.Waiting, 50), cmp.Or(o.Rate, 1000), cmp.Or(o.Seconds, 10)
+	o.Waiting, o.Rate, o.Seconds, o.Wide = cmp.Or(o.Waiting, 50), cmp.Or(o.Rate, 1000), cmp.Or(o.Seconds, 10), cmp.Or(o.Wide, 10_000)
 	for list, values := range map[*[]int][]int{&o.Sizes: {128}, &o.Depths: {1, 16}, &o.Steps: {10_000, 100_000, 1_000_000, 10_000_000}} {
 		if len(*list) == 0 {
 			*list = values
@@ -98,7 +100,7 @@ func (o *Options) fill() error {
 	check := bounds.Of("compare").
 		Int("Runs", o.Runs, 1, 1000).Int("Nodes", o.Nodes, 1, maxNodes).Int("Clients", o.Clients, 1, maxClients).
 		Int("Jobs", o.Jobs, 1, maxStored).Int("Stored", o.Stored, 1, maxStored).
-		Int("Waiting", o.Waiting, 1, maxClients).Int("Rate", o.Rate, 1, 1_000_000).Int("Seconds", o.Seconds, 1, 3600)
+		Int("Wide", o.Wide, 1, maxClients).Int("Waiting", o.Waiting, 1, maxClients).Int("Rate", o.Rate, 1, 1_000_000).Int("Seconds", o.Seconds, 1, 3600)
 	for _, size := range o.Sizes {
 		check.Int("Sizes", size, load.SizeMin, load.SizeMax)
 	}
@@ -152,6 +154,8 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 			r.Recovery, err = m.recovery(ctx)
 		case "growth":
 			r.Growth, err = m.growth(ctx)
+		case "breadth":
+			r.Breadth, err = m.breadth(ctx)
 		}
 	}
 	return r, err

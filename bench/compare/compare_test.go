@@ -37,7 +37,7 @@ func TestRun(t *testing.T) {
 	var progress bytes.Buffer
 	r, err := Run(t.Context(), Options{
 		Systems: all, Parts: Parts, Dir: t.TempDir(), Runs: 2, Jobs: 500, Clients: 4, Stored: 1000, Steps: []int{1000, 3000},
-		Waiting: 5, Rate: 2000, Seconds: 1, Progress: &progress,
+		Wide: 50, Waiting: 5, Rate: 2000, Seconds: 1, Progress: &progress,
 	})
 	require.NoError(t, err)
 	require.Len(t, r.Throughput, 6, "three phases at two depths")
@@ -52,6 +52,11 @@ func TestRun(t *testing.T) {
 	require.Len(t, r.Memory, len(all))
 	require.Len(t, r.Delivery, len(all))
 	require.Len(t, r.Growth, 2*len(all))
+	require.Len(t, r.Breadth, 3, "of disqo")
+	for _, w := range r.Breadth {
+		require.Len(t, w.ProduceRatio.All, 2)
+		require.Positive(t, w.ConsumeRatio.Min)
+	}
 	for _, v := range r.Recovery {
 		require.Equal(t, 1008, v.Jobs, "whole batches")
 		require.Positive(t, v.LogBytes)
@@ -61,7 +66,7 @@ func TestRun(t *testing.T) {
 	if len(all) > 1 {
 		require.Contains(t, lines[len(all)], all[1].Name, "another goes first in the second run")
 	}
-	for _, part := range []string{"both", "memory", "delivery", "recovery", "growth"} {
+	for _, part := range []string{"both", "memory", "delivery", "recovery", "growth", "breadth"} {
 		require.Contains(t, r.String(), part)
 	}
 	text, err := json.Marshal(r)

@@ -35,6 +35,12 @@ func (r *Report) String() string {
 		}
 		fmt.Fprintf(&b, "%-12s %10d %12.0f %12.0f %12.0f %16.2f %14.0f\n", g.System, g.Stored, g.Bytes, g.Produce, g.Both, g.Server, g.Fetch.P99)
 	}
+	for i, w := range r.Breadth {
+		if i == 0 {
+			fmt.Fprintf(&b, "\n%-12s %-20s %12s %12s %26s %26s\n", "breadth", "with", "produce/s", "consume/s", "produce ratio", "consume ratio")
+		}
+		fmt.Fprintf(&b, "%-12s %-20s %12.0f %12.0f %26s %26s\n", w.System, w.Case, w.Produce.Median, w.Consume.Median, w.ProduceRatio.short(), w.ConsumeRatio.short())
+	}
 	return b.String()
 }
 

@@ -28,6 +28,10 @@ func tables(b *strings.Builder, r *compare.Report) {
 	table(b, r.Growth, "| growth | jobs there | bytes a job | produce/s, depth 16 | both/s, depth 1 | server CPU, s a million | fetch p99, us |", func(g compare.Growth) string {
 		return fmt.Sprintf("| %s | %d | %.0f | %.0f | %.0f | %.1f | %.0f |", g.System, g.Stored, g.Bytes, g.Produce, g.Both, g.Server, g.Fetch.P99)
 	})
+	table(b, r.Breadth, "| breadth, depth 1 | with | produce/s | consume/s | of one queue, produce | of one queue, consume |", func(w compare.Breadth) string {
+		return fmt.Sprintf("| %s | %s | %.0f | %.0f | %s | %s |", w.System, w.Case, w.Produce.Median, w.Consume.Median,
+			span(w.ProduceRatio, "%.2f"), span(w.ConsumeRatio, "%.2f"))
+	})
 }
 
 // table writes a table with a line for each of the rows, if there are any.

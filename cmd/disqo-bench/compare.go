@@ -31,6 +31,7 @@ list and stream (of Redis), and beanstalkd. What is not given a path is looked f
 	f.IntVar(&o.Jobs, "jobs", 200_000, "in each phase at depth 1; four times as many above")
 	f.IntVar(&o.Stored, "stored", 1_000_000, "in memory and recovery, jobs of 128 bytes")
 	f.Var((*integers)(&o.Steps), "steps", "in growth, how many jobs there are (default 10000,100000,1000000,10000000)")
+	f.IntVar(&o.Wide, "wide", 10_000, "in breadth, queues, and connections")
 	f.IntVar(&o.Waiting, "waiting", 50, "in delivery, consumers that wait")
 	f.IntVar(&o.Rate, "rate", 1000, "in delivery, jobs a second")
 	f.IntVar(&o.Seconds, "seconds", 10, "of delivery")
@@ -39,6 +40,7 @@ list and stream (of Redis), and beanstalkd. What is not given a path is looked f
 	if err := parse(f, args); err != nil {
 		return err
 	}
+	oneThread()
 	if !*quiet {
 		o.Progress = stderr
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"github.com/disqo/disqo/bench/load"
@@ -31,6 +32,7 @@ func makeLoad(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err := parse(f, args); err != nil {
 		return err
 	}
+	oneThread()
 	o.Addrs = strings.Split(*addrs, ",")
 	if *progress {
 		o.Progress = stderr
@@ -53,6 +55,10 @@ func makeLoad(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	return nil
 }
+
+// oneThread leaves the other processors to the brokers: the generator is one
+// thread, and what the scheduler does with a second is at their cost.
+func oneThread() { runtime.GOMAXPROCS(1) }
 
 func printResult(w io.Writer, r load.Result) {
 	fmt.Fprintf(w, "%-8s %9d %9.2f %12.0f %14.2f ", r.Phase, r.Jobs, r.Took.Seconds(), r.Rate(), r.CPU.Seconds()*1e6/float64(r.Jobs))
