@@ -25,7 +25,7 @@ const (
 	enoughWithin = time.Minute      // after the faults, until there were enough
 	quietFor     = 6 * time.Second  // without a delivery, more than two RETRYs: nothing more comes
 	drainWithin  = time.Minute      // until nothing more comes
-	restWithin   = 10 * time.Second // then, until no node holds a job
+	restWithin   = time.Minute      // then, until no node holds a job: a holder that is gone is given up after half a minute
 	jobID        = `^D-[0-9a-f]{8}-[A-Za-z0-9+/]{24}-[0-9a-f]{4}$`
 )
 
