@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -119,6 +120,41 @@ func TestIndex(t *testing.T) {
 	}
 	require.LessOrEqual(t, x.cur.n+x.old.n, 3*segBuckets, "an empty index is small")
 	require.LessOrEqual(t, len(s.slabs)-len(s.free), 1, "empty slabs were handed back")
+}
+
+// Ids with the same hash, the least and the highest among them, stand behind each
+// other and beyond the end of the table.
+func TestIndexOfEqualHashes(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(5, 6))
+	var s slots
+	x := newIndex(&s)
+	model := map[ID]uint32{}
+	for round := range 4000 {
+		if growing := round/1000%2 == 0; growing || len(model) == 0 {
+			h, j := s.alloc()
+			j.id = NewID(7, [2]uint64{rnd.Uint64(), rnd.Uint64()}, [4]byte{}, 60, false)
+			sum := []uint32{0, 1 << 31, ^uint32(0), rnd.Uint32()}[rnd.IntN(4)]
+			binary.LittleEndian.PutUint32(j.id[idRand+4:], sum)
+			require.Equal(t, sum, j.id.sum())
+			x.insert(h)
+			model[j.id] = h
+		} else {
+			for id, h := range model {
+				x.remove(&id)
+				s.release(h)
+				delete(model, id)
+				require.Zero(t, x.find(&id))
+				break
+			}
+		}
+		if round%20 == 0 {
+			for id, h := range model {
+				require.Equal(t, h, x.find(&id))
+			}
+			require.NoError(t, x.verify())
+		}
+	}
 }
 
 // The wheel fires every timer at its time, in order, as a sorted list would.
