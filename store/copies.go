@@ -46,7 +46,6 @@ const (
 	flagMoved                // an at-most-once job that another node has: it was given away or is kept for it, not delivered
 	flagDrain                // another node is asked to take this one's copy
 	flagWide                 // Shard.wide has more of holders and confirmed
-	flagGave                 // said is of the node that this one gave the job to
 )
 
 // copiesSize is the bytes of copies, and what they cost in the accounts.
@@ -181,7 +180,6 @@ func (c *copies) state(what said) {
 		return
 	}
 	c.said, c.who = what, Self
-	c.flags &^= flagGave
 	c.mine++
 	c.number = c.mine
 }

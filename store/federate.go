@@ -152,9 +152,8 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	if j.retry == 0 {
 		s.setAside(now, h, j, c)
 	} else {
-		c.said, c.who, c.until, c.asked = saidQueued, to, now+int64(j.retry)*1000, askNobody
-		c.flags |= flagGave
-		j.qtime = c.until + s.jitter()
+		j.qtime = now + int64(j.retry)*1000 + s.jitter()
+		c.said, c.who, c.until, c.asked = saidQueued, to, j.qtime, askNobody
 	}
 	s.wheel.start(h)
 	q.atime = now

@@ -68,36 +68,6 @@ func TestOldHearsay(t *testing.T) {
 	require.LessOrEqual(t, c.until, m.now+3000)
 }
 
-// Who gave a job away says to whom. That is believed if it ends later than what
-// was known, whatever its number: the other node may be asked before it has the
-// job. Said by somebody else, or ending no later, it is no news.
-func TestGiverSaysWhoHasIt(t *testing.T) {
-	t.Parallel()
-	m := newMesh(t, 4)
-	id, _ := m.nodes[0].put(m.spec("q", "b", 4, 4, 20))
-	m.pass(5)
-	n := m.nodes[1]
-	c := n.s.slots.copies(n.s.index.find(&id))
-	say := func(from, who uint16, number, flags uint8, left int64) {
-		n.do(func(s *Shard) {
-			_ = s.Receive(m.now, from, &Message{Kind: MsgQueued, Flags: flags, ID: id, Who: who, Number: number, Left: left}, &n.fx)
-		})
-	}
-	say(2, 2, 5, 0, 10_000)
-	require.EqualValues(t, 2, c.who)
-	say(2, 1, 5, FlagGiven, 10_000+givenMargin)
-	require.EqualValues(t, 2, c.who, "the same, on another way")
-	say(2, 1, 5, FlagGiven, 12_000)
-	require.EqualValues(t, 1, c.who)
-	require.Equal(t, m.now+12_000, c.until)
-	say(1, 1, 9, 0, 12_000)
-	say(2, 1, 5, FlagGiven, 13_000) // and back, and again: that node has not spoken yet
-	require.Equal(t, m.now+13_000, c.until)
-	require.EqualValues(t, 9, c.number, "what it said itself before stays old")
-	say(3, 1, 8, 0, 19_000)
-	require.Equal(t, m.now+13_000, c.until)
-}
-
 // What a node says of itself is newer than what it said before, although it heard
 // of other nodes meanwhile: those who hear it second hand believe it.
 func TestOwnNumbersGrow(t *testing.T) {

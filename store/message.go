@@ -45,7 +45,6 @@ const (
 	FlagKnown   = 1 << iota // of GOTACK and REFUSED: the sender holds the job
 	FlagForced              // of QUEUED: a client wanted it, a lease ends
 	FlagWaiting             // of NEEDJOBS: a consumer is blocked
-	FlagGiven               // of QUEUED: the sender gave the job to that node, which may not have it yet
 )
 
 // Message is what nodes say to each other about a job or a queue. Which fields

@@ -67,11 +67,8 @@ func (s *Shard) passOn(now int64, h uint32, c *copies, to uint16, fx *Effects) {
 	m := &Message{
 		Kind: MsgQueued, ID: j.id, Who: c.who, Number: c.number, Left: c.until - now, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h),
 	}
-	switch {
-	case c.said == saidLeased:
+	if c.said == saidLeased {
 		m.Kind = MsgLeased
-	case c.flags&flagGave != 0:
-		m.Flags = FlagGiven
 	}
 	s.send(now, SetOf(to), false, m, fx)
 }
@@ -139,30 +136,15 @@ func (s *Shard) giveWay(now int64, h uint32, j *slot, from uint16, m *Message, w
 	s.note(h, true, fx)
 }
 
-// givenMargin is by how many milliseconds what a giver says must end later to be
-// news: the same words are as much as that later on another way.
-const givenMargin = 20
-
 // hear keeps what was said of a node that has an active job, and waits until it
-// is not true any more. What comes second hand counts if it is news. Who gave the
-// job away knows that better than the numbers, which are of what the other node
-// says: that one may be asked before it has the job.
+// is not true any more. What comes second hand counts if it is news.
 func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	if j.retry == 0 {
 		return
 	}
 	until := now + min(m.Left, int64(j.retry)*1000)
-	switch {
-	case from == m.Who || c.said == saidNothing:
-	case m.Flags&FlagGiven != 0:
-		if c.until > now && until <= c.until+givenMargin {
-			return
-		}
-		if c.who == m.Who {
-			m.Number = c.number
-		}
-	default:
+	if from != m.Who && c.said != saidNothing {
 		if c.who == m.Who && int8(m.Number-c.number) <= 0 || c.who != m.Who && c.until > now && until <= c.until {
 			return // it is no news: who acts on it asks again, and is told the same
 		}
@@ -171,7 +153,6 @@ func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said) {
 		return
 	}
 	c.said, c.who, c.number, c.until, c.asked = what, m.Who, m.Number, until, askNobody
-	c.flags &^= flagGave
 	s.wheel.stop(h)
 	j.qtime = until + s.jitter()
 	if what == saidLeased {
