@@ -58,10 +58,9 @@ func BenchmarkIndex(b *testing.B) {
 			x := newIndex(&r.s.slots)
 			var ids []ID
 			for range entries {
-				h, j := r.s.slots.alloc()
-				j.id = r.id("queue", false)
-				x.insert(h)
-				ids = append(ids, j.id)
+				id := r.id("queue", false)
+				x.take(id)
+				ids = append(ids, id)
 			}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -16,7 +16,7 @@ type index struct {
 	count int   // entries
 	cur   table // what changes go to, but for old's
 	old   table // empty, unless a change of size is under way
-	moved int   // buckets of old that were given up; entries before do not have their place behind
+	moved int   // buckets of old that were given up
 	spare []*segment
 }
 
@@ -192,10 +192,8 @@ func (x *index) move() {
 
 // giveUp drops a segment of old.
 func (x *index) giveUp(s int) {
-	if s < len(x.old.segs) && x.old.segs[s] != nil && len(x.spare) < mostSpare {
-		x.spare = append(x.spare, x.old.segs[s])
+	if seg := x.old.segs[s]; seg != nil && len(x.spare) < mostSpare {
+		x.spare = append(x.spare, seg)
 	}
-	if s < len(x.old.segs) {
-		x.old.segs[s] = nil
-	}
+	x.old.segs[s] = nil
 }

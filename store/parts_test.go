@@ -80,6 +80,14 @@ func TestArena(t *testing.T) {
 	require.LessOrEqual(t, kept, numClasses, "at most one empty page a class")
 }
 
+// take gives an id a slot, and an entry.
+func (x *index) take(id ID) uint32 {
+	h, j := x.slots.alloc()
+	j.id = id
+	x.insert(h)
+	return h
+}
+
 // The index agrees with a map while it grows and shrinks.
 func TestIndex(t *testing.T) {
 	t.Parallel()
@@ -91,11 +99,9 @@ func TestIndex(t *testing.T) {
 	for _, target := range []int{20_000, 10, 3_000, 0} {
 		for len(ids) != target {
 			if len(ids) < target {
-				h, j := s.alloc()
-				j.id = NewID(7, [2]uint64{rnd.Uint64(), rnd.Uint64()}, [4]byte{}, 60, false)
-				x.insert(h)
-				model[j.id] = h
-				ids = append(ids, j.id)
+				id := NewID(7, [2]uint64{rnd.Uint64(), rnd.Uint64()}, [4]byte{}, 60, false)
+				model[id] = x.take(id)
+				ids = append(ids, id)
 			} else {
 				i := rnd.IntN(len(ids))
 				id := ids[i]
@@ -132,13 +138,11 @@ func TestIndexOfEqualHashes(t *testing.T) {
 	model := map[ID]uint32{}
 	for round := range 4000 {
 		if growing := round/1000%2 == 0; growing || len(model) == 0 {
-			h, j := s.alloc()
-			j.id = NewID(7, [2]uint64{rnd.Uint64(), rnd.Uint64()}, [4]byte{}, 60, false)
+			id := NewID(7, [2]uint64{rnd.Uint64(), rnd.Uint64()}, [4]byte{}, 60, false)
 			sum := []uint32{0, 1 << 31, ^uint32(0), rnd.Uint32()}[rnd.IntN(4)]
-			binary.LittleEndian.PutUint32(j.id[idRand+4:], sum)
-			require.Equal(t, sum, j.id.sum())
-			x.insert(h)
-			model[j.id] = h
+			binary.LittleEndian.PutUint32(id[idRand+4:], sum)
+			require.Equal(t, sum, id.sum())
+			model[id] = x.take(id)
 		} else {
 			for id, h := range model {
 				x.remove(&id)
