@@ -66,9 +66,12 @@ func (p *epoll) wait(timeout time.Duration, ready func(socket int) error) error 
 
 func (p *epoll) read(socket int, b []byte) (int, error) {
 	n, err := unix.Read(p.sockets[socket], b)
-	p.more[socket] = n == len(b) || err == unix.EINTR
+	for err == unix.EINTR {
+		n, err = unix.Read(p.sockets[socket], b)
+	}
+	p.more[socket] = n == len(b)
 	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
+	case err == unix.EAGAIN:
 		return 0, nil
 	case err != nil:
 		return 0, fmt.Errorf("load: reading: %w", err)
