@@ -9,9 +9,8 @@ type copies struct {
 	until     int64  // how long said is true
 	who       uint16 // of whom said is true
 	sync      uint16 // copies that ADDJOB waits for
+	number    uint32 // of the latest statement that this node made or believed
 	said      said
-	number    uint8 // of the statement: a later one of the same node has a higher number, modulo 256
-	mine      uint8 // the number of this node's latest statement
 	flags     uint8
 	tries     uint8 // how often ptime was set anew
 	asked     asked // how far the holders were asked whether it may be queued here
@@ -80,8 +79,11 @@ func (s *Shard) addCopies(h uint32) *copies {
 	}
 	c := &sl.copies[(h-1)%slabSlots]
 	*c = copies{flags: flagHas, holders: 1 << Self, asked: neverAsked}
-	if j := s.slots.get(h); j.state == Active && j.flags&flagDelivered != 0 {
-		c.said = saidLeased // nobody had to be told
+	switch j := s.slots.get(h); {
+	case j.state == Queued: // nobody had to be told
+		c.said = saidQueued
+	case j.state == Active && j.flags&flagDelivered != 0:
+		c.said = saidLeased
 	}
 	s.used += copiesSize
 	return c
@@ -174,15 +176,27 @@ func (s *Shard) setWide(h uint32, c *copies, holders, confirmed []uint16) {
 func (s *Shard) others(h uint32) Set { return s.holders(h).Without(Self) }
 
 // state notes what is true of this node from now on: the job is in its queue, or
-// leased to its consumer.
+// leased to its consumer. That is newer than all that this node knows to have
+// been said of the job.
 func (c *copies) state(what said) {
 	if c == nil {
 		return
 	}
 	c.said, c.who = what, Self
-	c.mine++
-	c.number = c.mine
+	c.number++
 }
+
+// heard notes the number of a statement, whether it is believed or not: what this
+// node states from now on is newer.
+func (c *copies) heard(number uint32) {
+	if later(number, c.number) {
+		c.number = number
+	}
+}
+
+// later reports whether the statement with number a is newer than that with b;
+// numbers may wrap around.
+func later(a, b uint32) bool { return int32(a-b) > 0 }
 
 // leased reports whether a consumer of this node has the job, and until when.
 func (c *copies) leased(j *slot, now int64) bool {

@@ -153,7 +153,8 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 		s.setAside(now, h, j, c)
 	} else {
 		j.qtime = now + int64(j.retry)*1000 + s.jitter()
-		c.said, c.who, c.until, c.asked = saidQueued, to, j.qtime, askNobody
+		c.state(saidQueued)
+		c.who, c.until, c.asked = to, j.qtime, askNobody // it has not said so itself yet
 	}
 	s.wheel.start(h)
 	q.atime = now
@@ -162,7 +163,7 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	job := s.look(h)
 	job.NextQueue = 0
 	s.send(now, SetOf(to), j.retry == 0, &Message{
-		Kind: MsgYourJob, ID: j.id, Turn: c.turn, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
+		Kind: MsgYourJob, ID: j.id, Turn: c.turn, Number: c.number, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
 	}, fx)
 }
 
@@ -236,8 +237,10 @@ func (s *Shard) take(now int64, from uint16, m *Message, fx *Effects) error {
 		if h, err = s.register(now, m.Job, holders, from); err != nil {
 			return err
 		}
-		j := s.slots.get(h)
-		q = s.link(now, h, j)
+		if c := s.slots.copies(h); c != nil {
+			c.heard(m.Number)
+		}
+		q = s.link(now, h, s.slots.get(h))
 		s.put(h, fx)
 		s.imported(now, q, from)
 		s.serve(now, q, fx)
@@ -260,6 +263,7 @@ func (s *Shard) takeKnown(now int64, h uint32, from uint16, m *Message, fx *Effe
 	}
 	if j.retry > 0 {
 		s.learn(h, m.Holders.With(from).With(Self), fx)
+		s.slots.copies(h).heard(m.Number)
 	}
 	c := s.slots.copies(h)
 	switch {
@@ -272,7 +276,7 @@ func (s *Shard) takeKnown(now int64, h uint32, from uint16, m *Message, fx *Effe
 		s.takeBack(h, j, c)
 		s.setHolders(h, SetOf(Self))
 	case c.leased(j, now):
-		s.sayLeased(now, h, SetOf(from), MsgLeased, fx)
+		s.insist(now, h, m.Number, SetOf(from), fx)
 		return false
 	}
 	q := s.queues[j.queue]

@@ -56,7 +56,7 @@ func TestOldHearsay(t *testing.T) {
 	n := m.nodes[1]
 	h := n.s.index.find(&id)
 	c := n.s.slots.copies(h)
-	say := func(from uint16, k Kind, number uint8, left int64) {
+	say := func(from uint16, k Kind, number uint32, left int64) {
 		n.do(func(s *Shard) {
 			_ = s.Receive(m.now, from, &Message{Kind: k, ID: id, Who: 1, Number: number, Left: left}, &n.fx)
 		})

@@ -54,7 +54,7 @@ type Message struct {
 	Flags   uint8
 	ID      ID
 	Who     uint16 // the node that the message is about
-	Number  uint8  // of what is said of Who; later is higher, modulo 256
+	Number  uint32 // of what is said of Who, or was heard last; what is newer is higher, see copies
 	Turn    uint8  // of YOURJOB and its answers: which giving it was
 	Left    int64  // milliseconds from now
 	Nacks   uint16
@@ -67,13 +67,14 @@ type Message struct {
 
 // The parts of a message; a byte in front says which are there:
 //
-//	parts 1 | flags 1 | turn 1 | id 24 | state: who 20, number 1, left 8 | counts: nacks 2, extra 2 |
+//	parts 1 | flags 1 | turn 1 | id 24 | state: who 20, left 8 | number 4 | counts: nacks 2, extra 2 |
 //	holders: n 2, ids | queue: count 4, length 2, name |
 //	job: created 8, expires 8, next queue 8, delay 4, retry 4, repl 2, queue length 2, body length 4, queue, body
 //
 // What follows is left to later versions, and ignored.
 const (
 	partState = 1 << iota
+	partNumber
 	partCounts
 	partHolders
 	partQueue
@@ -95,13 +96,15 @@ func partsOf(k Kind) byte {
 	case MsgReplJob:
 		return partHolders | partJob | partCounts
 	case MsgYourJob:
-		return partHolders | partJob | partCounts
+		return partNumber | partHolders | partJob | partCounts
 	case MsgEnqueue:
 		return partState
+	case MsgWillQueue:
+		return partNumber
 	case MsgQueued:
-		return partState | partCounts
+		return partState | partNumber | partCounts
 	case MsgLeased, MsgWorking:
-		return partState | partHolders
+		return partState | partNumber | partHolders
 	case MsgSetAck, MsgHolders, MsgDropped:
 		return partHolders
 	case MsgNeedJobs, MsgPause:
@@ -119,8 +122,10 @@ func appendMessage(dst []byte, now int64, m *Message, roll Roll) []byte {
 	dst = append(dst, m.ID[:]...)
 	if parts&partState != 0 {
 		who := roll.ID(m.Who)
-		dst = append(append(dst, who[:]...), m.Number)
-		dst = le.AppendUint64(dst, uint64(m.Left))
+		dst = le.AppendUint64(append(dst, who[:]...), uint64(m.Left))
+	}
+	if parts&partNumber != 0 {
+		dst = le.AppendUint32(dst, m.Number)
 	}
 	if parts&partCounts != 0 {
 		dst = le.AppendUint16(dst, m.Nacks)
@@ -172,17 +177,23 @@ func DecodeMessage(k Kind, src []byte, roll Roll) (*Message, error) {
 	}
 	src = src[messageFix:]
 	if parts&partState != 0 {
-		if len(src) < 29 {
+		if len(src) < 28 {
 			return nil, corrupt("%s is cut short", k)
 		}
 		who, ok := roll.Number(NodeID(src))
 		if !ok {
 			return nil, corrupt("%s names a node too many", k)
 		}
-		m.Who, m.Number, m.Left = who, src[20], int64(le.Uint64(src[21:]))
-		if src = src[29:]; !possible(m.Left) {
+		m.Who, m.Left = who, int64(le.Uint64(src[20:]))
+		if src = src[28:]; !possible(m.Left) {
 			return nil, corrupt("%s for %d ms", k, m.Left)
 		}
+	}
+	if parts&partNumber != 0 {
+		if len(src) < 4 {
+			return nil, corrupt("%s is cut short", k)
+		}
+		m.Number, src = le.Uint32(src), src[4:]
 	}
 	if parts&partCounts != 0 {
 		if len(src) < 4 {

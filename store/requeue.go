@@ -18,7 +18,7 @@ func (s *Shard) ask(now int64, h uint32, j *slot, c *copies, fx *Effects) {
 	s.wheel.stop(h)
 	j.qtime = max(j.qtime, now+askAllBefore) // they need time to answer
 	s.wheel.start(h)
-	s.tell(now, to, MsgWillQueue, &j.id, fx)
+	s.send(now, to, false, &Message{Kind: MsgWillQueue, ID: j.id, Number: c.number}, fx)
 }
 
 // willQueue answers a holder that is about to queue a job.
@@ -36,10 +36,11 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 	c := s.slots.copies(h)
 	switch {
 	case j.state == Queued, j.state == WaitRepl: // it will be queued as soon as its producer can be answered
+		c.heard(m.Number)
 		c.state(saidQueued)
 		s.sayQueued(now, h, s.others(h), 0, fx)
 	case c.leased(j, now):
-		s.sayLeased(now, h, s.others(h), MsgLeased, fx)
+		s.insist(now, h, m.Number, s.others(h), fx)
 	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
 		s.passOn(now, h, c, from, fx)
 	}
@@ -59,6 +60,15 @@ func (s *Shard) sayLeased(now int64, h uint32, to Set, k Kind, fx *Effects) {
 	s.send(now, to, false, &Message{
 		Kind: k, ID: j.id, Who: Self, Number: c.number, Left: j.qtime - now, Holders: s.holders(h),
 	}, fx)
+}
+
+// insist tells nodes that a consumer of this node has a job, although it was said
+// otherwise by the statement with that number.
+func (s *Shard) insist(now int64, h uint32, number uint32, to Set, fx *Effects) {
+	c := s.slots.copies(h)
+	c.heard(number)
+	c.state(saidLeased)
+	s.sayLeased(now, h, to, MsgLeased, fx)
 }
 
 // passOn tells a node what was heard of a third one.
@@ -99,11 +109,10 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 	}
 	switch {
 	case m.Kind == MsgLeased && c.leased(j, now):
-	case j.state == Queued && from != m.Who:
 	case j.state == Queued:
-		s.giveWay(now, h, j, from, m, saidLeased, fx)
+		s.contend(now, h, from, m, saidLeased, fx)
 	default:
-		s.hear(now, h, from, m, saidLeased)
+		s.hear(now, h, from, m, saidLeased, false)
 	}
 }
 
@@ -111,48 +120,63 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 func (s *Shard) queuedElsewhere(now int64, from uint16, m *Message, h uint32, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	j.nacks, j.extra = max(j.nacks, m.Nacks), max(j.extra, m.Extra)
+	forced := m.Flags&FlagForced != 0
 	switch {
-	case m.Flags&FlagForced == 0 && c.leased(j, now):
+	case !forced && c.leased(j, now):
 		if from == m.Who {
-			s.sayLeased(now, h, SetOf(from), MsgLeased, fx)
+			s.insist(now, h, m.Number, SetOf(from), fx)
 		}
 	case j.state == Queued:
-		roll := s.limits.Roll
-		if from == m.Who && greater(roll.ID(from), roll.ID(Self), &j.id) {
-			s.giveWay(now, h, j, from, m, saidQueued, fx)
-		}
+		s.contend(now, h, from, m, saidQueued, fx)
 	default:
 		if c.who == Self {
 			c.said = saidNothing // a lease that was ended
 		}
-		s.hear(now, h, from, m, saidQueued)
+		s.hear(now, h, from, m, saidQueued, forced)
 	}
 }
 
-// giveWay takes a job out of the queue here, as another node has it.
-func (s *Shard) giveWay(now int64, h uint32, j *slot, from uint16, m *Message, what said, fx *Effects) {
-	s.unlink(now, h, j)
-	s.hear(now, h, from, m, what)
-	s.note(h, true, fx)
+// contend is told that another node has a job that is in the queue here. If it
+// says so itself, and that is newer, this one gives way; or else it is told.
+func (s *Shard) contend(now int64, h uint32, from uint16, m *Message, what said, fx *Effects) {
+	switch j := s.slots.get(h); {
+	case from != m.Who:
+	case s.news(h, from, m):
+		s.unlink(now, h, j)
+		s.hear(now, h, from, m, what, true)
+		s.note(h, true, fx)
+	default:
+		s.sayQueued(now, h, SetOf(from), 0, fx)
+	}
 }
 
-// hear keeps what was said of a node that has an active job, and waits until it
-// is not true any more. What comes second hand counts if it is news.
-func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said) {
+// news reports whether what a message says of where a job is replaces what is
+// known. Of two statements with the same number it is that of the node with the
+// greater id, for this job.
+func (s *Shard) news(h uint32, from uint16, m *Message) bool {
+	c, roll := s.slots.copies(h), s.limits.Roll
+	switch {
+	case c.said == saidNothing:
+		return true
+	case m.Number != c.number:
+		return later(m.Number, c.number)
+	case m.Who == c.who:
+		return from == m.Who // it may have more time; who passes it on has not
+	}
+	return greater(roll.ID(m.Who), roll.ID(c.who), &m.ID)
+}
+
+// hear keeps what was said of a node that has an active job, if it is news or to
+// be believed anyhow, and waits until it is not true any more. What is no news is
+// not acted on: who does asks again, and is told the same.
+func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said, believed bool) {
 	j, c := s.slots.get(h), s.slots.copies(h)
-	if j.retry == 0 {
-		return
-	}
 	until := now + min(m.Left, int64(j.retry)*1000)
-	if from != m.Who && c.said != saidNothing {
-		if c.who == m.Who && int8(m.Number-c.number) <= 0 || c.who != m.Who && c.until > now && until <= c.until {
-			return // it is no news: who acts on it asks again, and is told the same
-		}
-	}
-	if until <= now {
+	if j.retry == 0 || until <= now || !believed && !s.news(h, from, m) {
 		return
 	}
-	c.said, c.who, c.number, c.until, c.asked = what, m.Who, m.Number, until, askNobody
+	c.heard(m.Number)
+	c.said, c.who, c.until, c.asked = what, m.Who, until, askNobody
 	s.wheel.stop(h)
 	j.qtime = until + s.jitter()
 	if what == saidLeased {

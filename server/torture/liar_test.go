@@ -184,7 +184,10 @@ func TestPeerThatLiesAboutCounts(t *testing.T) {
 		if parts&partHolders != 0 {
 			at := holders
 			if parts&partState != 0 {
-				at += 29
+				at += 28
+			}
+			if parts&partNumber != 0 {
+				at += 4
 			}
 			if parts&partCounts != 0 {
 				at += 4
@@ -293,7 +296,7 @@ func TestPeerThatExaggerates(t *testing.T) {
 	for _, left := range []uint64{0, last} {
 		for _, m := range l.about(t, ids[0], "mine") {
 			if partsOf[m.kind]&partState != 0 {
-				for _, number := range []byte{0, 127, 128, 255} {
+				for _, number := range []uint32{0, math.MaxInt32, 1 << 31, math.MaxUint32} {
 					m.left, m.number = left, number
 					p.send(t, m.frame())
 				}

@@ -161,7 +161,7 @@ type message struct {
 	turn    byte
 	id      store.ID
 	who     store.NodeID
-	number  byte
+	number  uint32
 	left    uint64
 	holders []store.NodeID
 	count   uint32
@@ -178,6 +178,7 @@ type jobPart struct {
 
 const (
 	partState = 1 << iota
+	partNumber
 	partCounts
 	partHolders
 	partQueue
@@ -185,9 +186,9 @@ const (
 )
 
 var partsOf = map[store.Kind]byte{
-	store.MsgReplJob: partHolders | partJob | partCounts, store.MsgYourJob: partHolders | partJob | partCounts,
-	store.MsgEnqueue: partState, store.MsgQueued: partState | partCounts,
-	store.MsgLeased: partState | partHolders, store.MsgWorking: partState | partHolders,
+	store.MsgReplJob: partHolders | partJob | partCounts, store.MsgYourJob: partNumber | partHolders | partJob | partCounts,
+	store.MsgEnqueue: partState, store.MsgWillQueue: partNumber, store.MsgQueued: partState | partNumber | partCounts,
+	store.MsgLeased: partState | partNumber | partHolders, store.MsgWorking: partState | partNumber | partHolders,
 	store.MsgSetAck: partHolders, store.MsgHolders: partHolders, store.MsgDropped: partHolders,
 	store.MsgNeedJobs: partQueue, store.MsgPause: partQueue,
 }
@@ -205,7 +206,10 @@ func (m *message) payload() []byte {
 	parts := partsOf[m.kind]
 	b := append([]byte{parts, m.flags, m.turn}, m.id[:]...)
 	if parts&partState != 0 {
-		b = le.AppendUint64(append(append(b, m.who[:]...), m.number), m.left)
+		b = le.AppendUint64(append(b, m.who[:]...), m.left)
+	}
+	if parts&partNumber != 0 {
+		b = le.AppendUint32(b, m.number)
 	}
 	if parts&partCounts != 0 {
 		b = append(b, 1, 0, 2, 0)
