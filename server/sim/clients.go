@@ -167,6 +167,7 @@ func (a *adding) answer() {
 		a.c.s.result.Added++
 		a.c.note(j, "is answered")
 		a.c.count(j)
+		a.c.s.nemesis.answered()
 	})
 }
 

@@ -11,9 +11,10 @@ import (
 // nemesis makes faults, and ends them.
 type nemesis struct {
 	s       *sim
-	round   int   // faults of another round than this one were healed
-	amnesia int64 // when a disk last lost something that was not synced
-	quiet   int64 // since when, or from when on, no fault has to do with new jobs; never while there is one
+	round   int    // faults of another round than this one were healed
+	amnesia int64  // when a disk last lost something that was not synced
+	quiet   int64  // since when, or from when on, no fault has to do with new jobs; never while there is one
+	waits   func() // strikes when an ADDJOB is answered next; nil: nothing does
 }
 
 func (n *nemesis) init(s *sim) {
@@ -47,6 +48,24 @@ func (n *nemesis) later(ms int64, do func()) {
 	})
 }
 
+// strike makes a fault, at once or, of every other step, when an ADDJOB is answered
+// next: what was answered too early is lost then.
+func (n *nemesis) strike(step *Step, do func()) {
+	if step.Arg&1 == 0 {
+		do()
+		return
+	}
+	n.waits = do
+}
+
+// answered is told that an ADDJOB is answered.
+func (n *nemesis) answered() {
+	if n.waits != nil {
+		n.s.in(0, n.waits)
+		n.waits = nil
+	}
+}
+
 // revive returns what starts a process again.
 func (n *nemesis) revive(p *proc) func() {
 	life := p.life
@@ -77,11 +96,13 @@ func (n *nemesis) do(step *Step, p *proc) {
 	case opKill, opStop:
 		n.kill(p, step.Op == opStop, step.For)
 	case opPower:
-		n.power(p, step.For)
+		n.strike(step, func() { n.power(p, step.For) })
 	case opBlackout:
-		for _, p := range s.procs {
-			n.power(p, step.For)
-		}
+		n.strike(step, func() {
+			for _, p := range s.procs {
+				n.power(p, step.For)
+			}
+		})
 	case opWipe:
 		n.wipe(p, step.For)
 	case opFreeze:
@@ -121,6 +142,7 @@ func (n *nemesis) do(step *Step, p *proc) {
 func (n *nemesis) heal() {
 	s := n.s
 	n.round++
+	n.waits = nil
 	n.rest(aftermath)
 	clear(s.net.lag)
 	for _, a := range s.procs {
