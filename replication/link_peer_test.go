@@ -213,3 +213,31 @@ func TestRemovedPeerAndClose(t *testing.T) {
 		// synctest.Test fails if a goroutine is left when Cleanup has closed b.
 	})
 }
+
+// A node that ends sends what waits, also for its log, but not for long.
+func TestCloseSendsWhatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, a, b := pair(t, nil)
+		g := newGate()
+		a.links.Post(b.id, text(11, "acknowledged"), g)
+		go func() {
+			time.Sleep(partingTime / 2)
+			close(g.open)
+		}()
+		a.links.Close()
+		synctest.Wait()
+		require.Equal(t, []string{"11:acknowledged"}, b.received())
+	})
+	synctest.Test(t, func(t *testing.T) {
+		_, a, b := pair(t, nil)
+		g := newGate()
+		a.links.Post(b.id, text(11, "too late"), g)
+		time.AfterFunc(2*partingTime, func() { close(g.open) })
+		began := time.Now()
+		a.links.Close()
+		require.Equal(t, 2*partingTime, time.Since(began), "the waiter is waited for, the writer is not")
+		synctest.Wait()
+		require.Empty(t, b.received())
+	})
+}

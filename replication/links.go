@@ -18,6 +18,9 @@ const (
 	// A link that is not established within handshakeTime is given up.
 	handshakeTime = 5 * time.Second
 
+	// What waits to be sent when the node ends is given partingTime.
+	partingTime = 300 * time.Millisecond
+
 	defaultOutboxBytes = 64 << 20
 	defaultOutboxAge   = 5 * time.Second
 	defaultMaxFrame    = 8 << 20
@@ -146,11 +149,18 @@ func (l *Links) Accept(nc net.Conn) {
 func (l *Links) peer(id store.NodeID) *peer { return (*l.peers.Load())[id] }
 
 // Close closes all links and returns when the last goroutine has ended. What
-// waits to be sent is lost; a Waiter that waits is waited for.
+// waits to be sent is sent first: it was acknowledged to clients, say. What takes
+// more than partingTime is lost; a Waiter that waits is waited for.
 func (l *Links) Close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
+	until := time.Now().Add(partingTime)
+	for _, p := range *l.peers.Load() {
+		if k := p.link.Load(); k != nil {
+			k.out.drain(time.Until(until))
+		}
+	}
 	l.stop()
 	l.wg.Wait()
 }

@@ -37,6 +37,7 @@ type outbox struct {
 	writer    sync.Cond // there is something to write
 	committer sync.Cond // there are marked frames
 	failed    sync.Cond // err is set
+	drained   sync.Cond // nothing waits, or err is set
 	lanes     [lanes]lane
 	wait      Waiter // of the newest marked frame
 	bytes     int64  // in all lanes and with the writer
@@ -47,7 +48,7 @@ type outbox struct {
 
 func newOutbox(most int64, now func() int64) *outbox {
 	o := &outbox{most: most, now: now}
-	o.writer.L, o.committer.L, o.failed.L = &o.mu, &o.mu, &o.mu
+	o.writer.L, o.committer.L, o.failed.L, o.drained.L = &o.mu, &o.mu, &o.mu, &o.mu
 	return o
 }
 
@@ -146,4 +147,7 @@ func (o *outbox) sent(out *lane) {
 	defer o.mu.Unlock()
 	o.bytes -= int64(n)
 	o.flying, o.since = !out.empty(), out.since()
+	if o.bytes == 0 {
+		o.drained.Broadcast()
+	}
 }

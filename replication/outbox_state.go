@@ -56,6 +56,7 @@ func (o *outbox) end(err error) {
 	o.writer.Broadcast()
 	o.committer.Broadcast()
 	o.failed.Broadcast()
+	o.drained.Broadcast()
 }
 
 // awaitFailure returns the reason when the outbox has failed.
@@ -66,4 +67,21 @@ func (o *outbox) awaitFailure() error {
 		o.failed.Wait()
 	}
 	return o.err
+}
+
+// drain returns when nothing waits to be sent any more, the outbox has failed, or
+// after a time.
+func (o *outbox) drain(most time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	late := false
+	defer time.AfterFunc(most, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		late = true
+		o.drained.Broadcast()
+	}).Stop()
+	for o.err == nil && o.bytes > 0 && !late {
+		o.drained.Wait()
+	}
 }

@@ -52,7 +52,7 @@ func startWith(t *testing.T, args ...string) *started {
 
 func TestConfigGetMatchesGlobs(t *testing.T) {
 	t.Parallel()
-	c := servertest.Start(t).Dial(t)
+	c := servertest.Start(t, "--appendonly", "no").Dial(t)
 	all := fields(t, c.Do("CONFIG", "GET", "*"))
 	for name, want := range map[string]string{
 		"maxmemory": "1073741824", "maxmemory-policy": "acks", "hz": "10", "timeout": "0", "maxclients": "10000", "appendonly": "no",

@@ -142,7 +142,7 @@ func TestClusterErrors(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	p := servertest.Exec(t)
+	p := servertest.Exec(t, "--appendonly", "no")
 	c, blocked, other := p.Dial(t), p.Dial(t), p.Dial(t)
 	require.Equal(t, pong, other.Do("PING"))
 	require.Equal(t, "-ERR syntax error\r\n", c.Do("SHUTDOWN", "NOW"))

@@ -330,6 +330,7 @@ func TestConnect10ConfigGet(t *testing.T) {
 	inBoth(t, func(t *testing.T, _ *servertest.Server, c *servertest.Client, proto int) {
 		head := map[int]string{2: "*2\r\n", 3: "%1\r\n"}[proto]
 		require.Equal(t, head+bulk("save")+bulk(""), c.Do("CONFIG", "GET", "save"))
+		require.Equal(t, ok, c.Do("CONFIG", "SET", "appendonly", "no"))
 		require.Equal(t, head+bulk("appendonly")+bulk("no"), c.Do("CONFIG", "GET", "appendonly"))
 		require.Equal(t, map[int]string{2: "*0\r\n", 3: "%0\r\n"}[proto], c.Do("CONFIG", "GET", "nosuch"))
 	})

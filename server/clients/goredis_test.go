@@ -152,9 +152,9 @@ func TestGoRedisTypes(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, hello, 3)
 
-			settings, err := c.ConfigGet(ctx, "appendfsync").Result()
+			settings, err := c.ConfigGet(ctx, "maxmemory-policy").Result()
 			require.NoError(t, err)
-			require.Equal(t, map[string]string{"appendfsync": "everysec"}, settings)
+			require.Equal(t, map[string]string{"maxmemory-policy": "acks"}, settings)
 			commands, err := c.Command(ctx).Result()
 			require.NoError(t, err)
 			require.Greater(t, len(commands), 30)

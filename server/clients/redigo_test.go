@@ -63,9 +63,9 @@ func TestRedigoTypes(t *testing.T) {
 	scan, err := redis.Values(c.Do("JSCAN", "BUSYLOOP"))
 	require.NoError(t, err)
 	require.Equal(t, []any{[]byte("0"), []any{id}}, scan, "the ids are statuses")
-	settings, err := redis.StringMap(c.Do("CONFIG", "GET", "appendfsync"))
+	settings, err := redis.StringMap(c.Do("CONFIG", "GET", "maxmemory-policy"))
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"appendfsync": "everysec"}, settings)
+	require.Equal(t, map[string]string{"maxmemory-policy": "acks"}, settings)
 }
 
 // texts makes strings of redigo's bytes, so that one check serves all libraries.

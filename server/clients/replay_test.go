@@ -43,9 +43,9 @@ type library struct {
 // use2 and use3 are what everybody does next, in RESP2 and RESP3.
 var (
 	use2 = []step{{"ADDJOB q x 0", jobAdded}, {"GETJOB FROM q", `\*1\r\n\*3\r\n(?s:.*)`}, {"GETJOB NOHANG FROM q", `\*-1\r\n`},
-		{"CONFIG GET appendfsync", `\*2\r\n\$11\r\nappendfsync\r\n\$8\r\neverysec\r\n`}}
+		{"CONFIG GET maxmemory-policy", `\*2\r\n\$16\r\nmaxmemory-policy\r\n\$4\r\nacks\r\n`}}
 	use3 = []step{{"ADDJOB q x 0", jobAdded}, {"GETJOB FROM q", `\*1\r\n\*3\r\n(?s:.*)`}, {"GETJOB NOHANG FROM q", `_\r\n`},
-		{"CONFIG GET appendfsync", `%1\r\n\$11\r\nappendfsync\r\n\$8\r\neverysec\r\n`}}
+		{"CONFIG GET maxmemory-policy", `%1\r\n\$16\r\nmaxmemory-policy\r\n\$4\r\nacks\r\n`}}
 )
 
 var libraries = []library{

@@ -76,9 +76,9 @@ func rueidisTypes(ctx context.Context, t *testing.T, c rueidis.Client, id string
 	scan, err := c.Do(ctx, words(c, "JSCAN", "BUSYLOOP")).ToAny()
 	require.NoError(t, err)
 	require.Equal(t, []any{"0", []any{id}}, scan)
-	settings, err := c.Do(ctx, c.B().ConfigGet().Parameter("appendfsync").Build()).AsStrMap()
+	settings, err := c.Do(ctx, c.B().ConfigGet().Parameter("maxmemory-policy").Build()).AsStrMap()
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"appendfsync": "everysec"}, settings)
+	require.Equal(t, map[string]string{"maxmemory-policy": "acks"}, settings)
 }
 
 func TestRueidisPipelines(t *testing.T) {

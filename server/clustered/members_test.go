@@ -186,7 +186,7 @@ func TestSaveConfigFails(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "dir")
 	require.NoError(t, os.Mkdir(dir, 0o755))
-	c := servertest.Start(t, "--dir", dir).Dial(t)
+	c := servertest.Start(t, "--dir", dir, "--appendonly", "no").Dial(t)
 	require.Equal(t, "+OK\r\n", c.Do("CLUSTER", "SAVECONFIG"))
 	require.NoError(t, os.Rename(dir, dir+" is gone"))
 	require.Regexp(t, "^-ERR error saving the cluster node config: .*no such file or directory\r\n$", c.Do("CLUSTER", "SAVECONFIG"))

@@ -38,7 +38,8 @@ func Start(t testing.TB, directives ...string) *Server {
 // StartWith is Start for a broker whose options are changed before it is made.
 func StartWith(t testing.TB, change func(*server.Options), directives ...string) *Server {
 	t.Helper()
-	args := append([]string{"--bind", "127.0.0.1", "--port", "0", "--dir", t.TempDir(), "--cluster-name", clusterName}, directives...)
+	args := append(base(t.TempDir()), "--cluster-name", clusterName)
+	args = append(args, directives...)
 	set, err := config.Load(args)
 	require.NoError(t, err)
 	options := server.Options{
