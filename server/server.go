@@ -46,6 +46,7 @@ type Server struct {
 
 	logFS    node.FS       // where the append-only file lives; nil is the system's
 	loading  atomic.Bool   // it is being read
+	loaded   func()        // called when it was; nil: nobody wants to know
 	picture  atomic.Bool   // one is being written, though appendonly is no
 	failed   chan error    // it failed
 	givenUp  chan struct{} // it could not be switched on: for the sampler
@@ -71,6 +72,7 @@ type Options struct {
 	LogLevel *slog.LevelVar // follows CONFIG SET loglevel; may be nil
 	Build    Build
 	LogFS    node.FS // the file system of the append-only file; nil is the system's
+	Loaded   func()  // called when the append-only file was read, before anybody is served; may be nil
 }
 
 // New makes a server that listens but does not serve yet: a client that
@@ -79,7 +81,7 @@ func New(o Options) (*Server, error) {
 	cfg := o.Config.Get()
 	s := &Server{
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
-		logFS: o.LogFS, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
+		logFS: o.LogFS, loaded: o.Loaded, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
 	}
 	var err error
@@ -199,6 +201,9 @@ func (s *Server) Run(ctx context.Context) error {
 			return nil
 		}
 		return err
+	}
+	if s.loaded != nil {
+		s.loaded()
 	}
 	s.loading.Store(false)
 	s.node.Start()

@@ -73,7 +73,9 @@ func setProcs(n int) {
 // serve runs the broker until a signal or SHUTDOWN; a second signal kills it.
 func serve(set *config.Set, build server.Build, stderr io.Writer) error {
 	cfg := set.Get()
-	setProcs(cfg.Procs)
+	if cfg.Procs > 0 {
+		setProcs(cfg.Procs)
+	}
 	log, level, closeLog, err := newLog(cfg, stderr)
 	if err != nil {
 		return err
@@ -82,7 +84,11 @@ func serve(set *config.Set, build server.Build, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	s, err := server.New(server.Options{Config: set, Log: log, LogLevel: level, Build: build})
+	s, err := server.New(server.Options{
+		Config: set, Log: log, LogLevel: level, Build: build,
+		// The append-only file is read by all processors, as nobody is served meanwhile.
+		Loaded: func() { setProcs(cfg.Procs) },
+	})
 	if err != nil {
 		return err
 	}

@@ -59,5 +59,5 @@ var ourDirectives = []directive{
 	{"default-sync", readable | settable, number(func(c *Config) *int { return &c.DefaultSync }, 2, 1, 65535, "nodes"),
 		"copies that exist before ADDJOB without REPLICATE and SYNC is answered, at most default-replicate"},
 	{"procs", readable, number(func(c *Config) *int { return &c.Procs }, 0, 0, 4096, "threads"),
-		"threads that run Go code at once; 0: what GOMAXPROCS in the environment says, else one less than there are processors, at least one"},
+		"threads that run Go code at once; 0: what GOMAXPROCS in the environment says, else one less than there are processors, at least one, and all while the append-only file is read"},
 }
