@@ -7,7 +7,7 @@ import (
 
 // Version is the version of the frames that this node sends, and the only one
 // it understands.
-const Version = 1
+const Version = 2
 
 // FrameOverhead is what a frame adds to its payload, in bytes:
 //

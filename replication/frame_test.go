@@ -53,7 +53,7 @@ func readAll(r io.Reader, most int) (all []frame, err error) {
 func TestFrameIsLaidOutAsDocumented(t *testing.T) {
 	t.Parallel()
 	b := AppendFrame([]byte("before"), 11, func(dst []byte) []byte { return append(dst, "ab"...) })
-	require.Equal(t, "before\x04\x00\x00\x00\x2d\x41\x9e\x54\x01\x0bab", string(b))
+	require.Equal(t, "before\x04\x00\x00\x00\x14\xc8\xbc\x36\x02\x0bab", string(b))
 	require.EqualValues(t, 3, countFrames(bytes.Repeat(b[6:], 3)))
 	require.EqualValues(t, 1, countFrames(b[6:len(b)-1]))
 }
@@ -90,7 +90,7 @@ func TestFrameReaderSaysWhatIsWrong(t *testing.T) {
 	big := someFrame(10, 100_000)
 	big[99_999] ^= 1
 	version := []byte(good)
-	version[8] = 2
+	version[8] = Version + 1
 	EndFrame(version, 0)
 	hello := someFrame(typeHello, 3)
 	hello[8] = 9
@@ -108,7 +108,7 @@ func TestFrameReaderSaysWhatIsWrong(t *testing.T) {
 		"too short":             {"\x01\x00\x00\x00" + good[4:], 0, "a frame's length is 1, which is not in 2..200000"},
 		"checksum":              {good[:50] + "\x00" + good[51:], 0, "a frame of 100 bytes has checksum"},
 		"checksum of a big one": {string(big), 0, "a frame of 100010 bytes has checksum"},
-		"version":               {good + string(version), 1, "a frame has version 2, this node speaks 1"},
+		"version":               {good + string(version), 1, "a frame has version 3, this node speaks 2"},
 		"version of a hello":    {string(hello), 1, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestAppendFrameAllocatesNothing(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	f.Add(append(someFrame(10, 20), someFrame(200, 0)...), false)
 	f.Add(someFrame(12, 50_000), true)
-	f.Add(appendHelloFrame(nil, &Hello{Cluster: "c", Host: "h", Versions: [2]uint8{1, 1}}), true)
+	f.Add(appendHelloFrame(nil, &Hello{Cluster: "c", Host: "h", Versions: [2]uint8{Version, Version}}), true)
 	f.Add(appendByeFrame(nil, "because"), false)
 	f.Add([]byte("\xff\xff\xff\x1f\x00\x00\x00\x00\x01\x0a and more"), false)
 	f.Add([]byte{}, false)

@@ -101,7 +101,7 @@ func TestAcceptorRefuses(t *testing.T) {
 		says string
 	}{
 		"another cluster": {hello(cluster), `is of the cluster "other", not "test"`},
-		"another version": {hello(version), "speaks the versions 7 to 8, not 1 to 1"},
+		"another version": {hello(version), "speaks the versions 7 to 8, not 2 to 2"},
 		"itself":          {hello(rawHello(2)), "met itself"},
 		"no hello":        {append([]byte{'D'}, text(10, "x")...), "a frame of type 10 in place of a hello"},
 		"cut hello":       {append([]byte{'D'}, text(typeHello, "x")...), "cut short"},
@@ -145,7 +145,7 @@ func TestDamageClosesTheLink(t *testing.T) {
 	}{
 		"checksum":     {flipped, "checksum"},
 		"length":       {[]byte("\xff\xff\xff\xff\x00\x00\x00\x00\x01\x0a"), "length"},
-		"version":      {later, "version 2"},
+		"version":      {later, "version 3"},
 		"second hello": {text(typeHello, ""), "type 1"},
 		"pong":         {text(typePong, ""), "type 3"},
 		"bye":          {text(typeBye, "so long"), "so long"},

@@ -23,7 +23,7 @@ func TestDiallerRefuses(t *testing.T) {
 	}{
 		"another id":      {func(nc net.Conn) { answer(nc, rawHello(3), 0) }, "found node 03"},
 		"another cluster": {func(nc net.Conn) { h := rawHello(2); h.Cluster = "x"; answer(nc, h, 0) }, "is of the cluster"},
-		"another version": {func(nc net.Conn) { h := rawHello(2); h.Versions = [2]uint8{2, 3}; answer(nc, h, 0) }, "speaks the versions 2 to 3"},
+		"another version": {func(nc net.Conn) { h := rawHello(2); h.Versions = [2]uint8{7, 8}; answer(nc, h, 0) }, "speaks the versions 7 to 8"},
 		"itself":          {func(nc net.Conn) { answer(nc, rawHello(1), 0) }, "met itself"},
 		"silence":         {func(nc net.Conn) { nc.Read(make([]byte, 1000)) }, "deadline exceeded"},
 		"end":             {func(nc net.Conn) { nc.Read(make([]byte, 1000)); nc.Close() }, "EOF"},

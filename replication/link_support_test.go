@@ -168,7 +168,7 @@ func rawDial(t *testing.T, to *testNode, h Hello) *rawConn {
 }
 
 func rawHello(i byte) Hello {
-	return Hello{ID: nodeID(i), Cluster: "test", Versions: [2]uint8{1, 1}, Session: 5}
+	return Hello{ID: nodeID(i), Cluster: "test", Versions: [2]uint8{Version, Version}, Session: 5}
 }
 
 // next reads a frame.

@@ -32,7 +32,7 @@ func TestLinkStateAndHello(t *testing.T) {
 		s := a.links.State(b.id)
 		require.NotZero(t, s.Pong)
 		require.Len(t, b.heard, 1)
-		require.Equal(t, Hello{ID: a.id, Cluster: "test", Host: "host1", Port: 7711, Versions: [2]uint8{1, 1}, Session: s.Session}, b.heard[0])
+		require.Equal(t, Hello{ID: a.id, Cluster: "test", Host: "host1", Port: 7711, Versions: [2]uint8{Version, Version}, Session: s.Session}, b.heard[0])
 		require.Equal(t, LinkState{}, b.links.State(a.id))
 		require.Equal(t, LinkState{}, a.links.State(a.id))
 		require.Equal(t, 1, a.changed())

@@ -25,7 +25,7 @@ func TestStrangerWithAMembersName(t *testing.T) {
 	defer func() { _ = nc.Close() }()
 	as, err := hex.DecodeString(s.ids[1])
 	require.NoError(t, err)
-	hello := append(as, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 0, 1, 0, 1, 0, 4)
+	hello := append(as, 1, 2, 3, 4, 5, 6, 7, 8, linkVersion, linkVersion, 0, 1, 0, 1, 0, 4)
 	hello = append(hello, "prod\x00"...)
 	_, err = nc.Write(append([]byte{'D'}, frame(1, hello)...))
 	require.NoError(t, err)
@@ -36,12 +36,16 @@ func TestStrangerWithAMembersName(t *testing.T) {
 	require.Equal(t, "queued", s.state(0, job))
 }
 
-// delJob is the type of the message that makes a node forget a job.
-const delJob = 19
+// linkVersion is the version of links, delJob the type of the message that makes a
+// node forget a job.
+const (
+	linkVersion = 2
+	delJob      = 19
+)
 
 // frame returns a frame of a link.
 func frame(typ byte, payload []byte) []byte {
-	body := append([]byte{1, typ}, payload...)
+	body := append([]byte{linkVersion, typ}, payload...)
 	b := binary.LittleEndian.AppendUint32(nil, uint32(len(body)))
 	return append(binary.LittleEndian.AppendUint32(b, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))), body...)
 }

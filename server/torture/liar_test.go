@@ -100,7 +100,7 @@ func TestPeerWithDamagedFrames(t *testing.T) {
 		{"length 2^32-1", "a frame's length is 4294967295", length(math.MaxUint32)},
 		{"checksum", "checksum", flipped},
 		{"version 0", "version 0", frameOf(0, byte(store.MsgDelJob), flipped[10:])},
-		{"version 2", "version 2", frameOf(2, byte(store.MsgDelJob), flipped[10:])},
+		{"version 3", "version 3", frameOf(3, byte(store.MsgDelJob), flipped[10:])},
 		{"version 255", "version 255", frameOf(255, byte(store.MsgDelJob), flipped[10:])},
 		{"hello again", "type 1", linkFrame(linkHello, helloOf(l.id[:], clusterName))},
 		{"pong", "type 3", linkFrame(linkPong, make([]byte, 8))},

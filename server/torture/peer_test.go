@@ -24,13 +24,14 @@ const (
 	linkPong
 	linkBye
 
-	frameHead = 8 // length and checksum
+	frameHead   = 8 // length and checksum
+	linkVersion = 2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // linkFrame returns a frame of a link.
-func linkFrame(typ byte, payload []byte) []byte { return frameOf(1, typ, payload) }
+func linkFrame(typ byte, payload []byte) []byte { return frameOf(linkVersion, typ, payload) }
 
 func frameOf(version, typ byte, payload []byte) []byte {
 	b := append(make([]byte, frameHead, frameHead+2+len(payload)), version, typ)
@@ -42,7 +43,7 @@ func frameOf(version, typ byte, payload []byte) []byte {
 
 // helloOf is what the node with an id says first.
 func helloOf(id []byte, cluster string) []byte {
-	b := append(slices.Clone(id), 1, 2, 3, 4, 5, 6, 7, 8, 1, 1, 0, 0, 0, 0, 0, byte(len(cluster)))
+	b := append(slices.Clone(id), 1, 2, 3, 4, 5, 6, 7, 8, linkVersion, linkVersion, 0, 0, 0, 0, 0, byte(len(cluster)))
 	return append(append(b, cluster...), 0)
 }
 
