@@ -186,6 +186,17 @@ func (c *copies) state(what said) {
 	c.number++
 }
 
+// clientsWord is by how many numbers what a client says counts more than a
+// node's word: it may come to a node that has not heard the latest yet.
+const clientsWord = 16
+
+// outrank makes what is stated next count more than what others said just now.
+func (c *copies) outrank() {
+	if c != nil {
+		c.number += clientsWord
+	}
+}
+
 // heard notes the number of a statement, whether it is believed or not: what this
 // node states from now on is newer.
 func (c *copies) heard(number uint32) {
@@ -194,9 +205,9 @@ func (c *copies) heard(number uint32) {
 	}
 }
 
-// later reports whether the statement with number a is newer than that with b;
-// numbers may wrap around.
-func later(a, b uint32) bool { return int32(a-b) > 0 }
+// later reports whether the statement with number a is newer than that with b.
+// Numbers may wrap around; of any two that differ one is newer.
+func later(a, b uint32) bool { return int32(a-b) > 0 || a-b == 1<<31 && a > b }
 
 // leased reports whether a consumer of this node has the job, and until when.
 func (c *copies) leased(j *slot, now int64) bool {

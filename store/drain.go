@@ -43,6 +43,8 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 	c.ptime = now + drainWait
 	s.wheel.start(h)
 	s.learn(h, to, fx)
+	// Another one that leaves at this moment tells its own.
+	s.send(now, s.others(h).Minus(to), false, &Message{Kind: MsgHolders, ID: j.id, Holders: s.holders(h)}, fx)
 	s.sendCopy(now, h, to, fx)
 }
 
@@ -69,7 +71,7 @@ func (s *Shard) handOver(now int64, h uint32, to uint16, fx *Effects) {
 		if delayed {
 			left = j.qtime - now
 		}
-		s.send(now, SetOf(to), true, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Left: left}, fx)
+		s.send(now, SetOf(to), true, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: c.number, Left: left}, fx)
 	}
 	s.send(now, s.others(h), true, &Message{Kind: MsgDropped, ID: j.id, Holders: s.others(h)}, fx)
 	s.remove(now, h, fx)

@@ -103,7 +103,7 @@ func (s *Shard) acked(now int64, from uint16, m *Message, fx *Effects) (bool, er
 	if s.dummies[m.ID] == nil {
 		return false, nil
 	}
-	h, err := s.register(now, m.Job, m.Holders.With(from).With(Self), from)
+	h, err := s.register(now, m, m.Holders.With(from).With(Self), from)
 	if err == nil {
 		s.dropDummy(&m.ID)
 		s.acknowledge(now, h, s.slots.get(h), fx)

@@ -234,11 +234,8 @@ func (s *Shard) take(now int64, from uint16, m *Message, fx *Effects) error {
 		}
 		m.Job.NextQueue = 0
 		var err error
-		if h, err = s.register(now, m.Job, holders, from); err != nil {
+		if h, err = s.register(now, m, holders, from); err != nil {
 			return err
-		}
-		if c := s.slots.copies(h); c != nil {
-			c.heard(m.Number)
 		}
 		q = s.link(now, h, s.slots.get(h))
 		s.put(h, fx)
@@ -264,6 +261,7 @@ func (s *Shard) takeKnown(now int64, h uint32, from uint16, m *Message, fx *Effe
 	if j.retry > 0 {
 		s.learn(h, m.Holders.With(from).With(Self), fx)
 		s.slots.copies(h).heard(m.Number)
+		j.nacks, j.extra = max(j.nacks, m.Nacks), max(j.extra, m.Extra)
 	}
 	c := s.slots.copies(h)
 	switch {

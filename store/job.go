@@ -161,6 +161,7 @@ func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error
 	s.wheel.stop(h)
 	j.qtime = max(j.qtime, now+int64(j.retry)*1000)
 	if told {
+		c.outrank()
 		c.state(saidLeased)
 		c.asked = askNobody
 	}

@@ -148,3 +148,176 @@ func TestNumbersAfterARestart(t *testing.T) {
 	m.pass(5)
 	require.Equal(t, []string{"queued", "active"}, m.states(id))
 }
+
+// copiesAt returns what a node knows of the others that hold a job.
+func (m *mesh) copiesAt(id ID, node int) *copies {
+	s := m.nodes[node].s
+	return s.slots.copies(s.index.find(&id))
+}
+
+// stays passes time in which the job may be in no queue.
+func (m *mesh) stays(id ID, ms int64) {
+	m.t.Helper()
+	for end := m.now + ms; m.now < end; {
+		m.pass(1)
+		require.Zero(m.t, m.count(id, "queued"), "%d ms before its time: %v", end-m.now, m.states(id))
+	}
+}
+
+// nack gives a job back at a node, whoever delivered it.
+func (m *mesh) nack(id ID, node int) {
+	n := m.nodes[node]
+	n.do(func(s *Shard) { require.True(m.t, s.Nack(m.now, &id, &n.fx)) })
+}
+
+// WORKING at another holder than the one that delivered the job is heard of when
+// that one asks, at the latest.
+func TestWorkingElsewhere(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	id, _ := m.nodes[0].put(m.spec("q", "b", 3, 3, 10))
+	m.pass(100)
+	require.Len(t, m.nodes[0].take("q", 1), 1)
+	m.pass(9000)
+	n := m.nodes[1]
+	n.do(func(s *Shard) { _, _ = s.Working(m.now, &id, &n.fx) })
+	m.stays(id, 9900)
+}
+
+// Who holds a job only now knows the numbers of the one that sent it: what it says
+// after it was handed the job by a node that leaves, or a client gave it back
+// there, is news to the others.
+func TestNumbersOfALateHolder(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 4)
+	l := m.nodes[0]
+	id, _ := l.put(m.spec("q", "b", 2, 2, 2))
+	m.pass(20_000)
+	l.s.view.Leaving = true
+	m.views()
+	l.do(func(s *Shard) { s.Drain(m.now, 0, 100, &l.fx) })
+	m.pass(5)
+	heir, third := 0, 0
+	for i, state := range m.states(id) {
+		switch {
+		case state == "queued":
+			heir = i
+		case state == "" && i > 0:
+			third = i
+		}
+	}
+	m.move("q", heir, third)
+	m.pass(200)
+	require.Len(t, m.nodes[third].take("q", 1), 1)
+	m.stays(id, 1950)
+
+	m = newMesh(t, 5)
+	for _, n := range m.nodes[2:] {
+		n.alive = false
+	}
+	m.views()
+	id, _ = m.nodes[0].put(m.spec("q", "b", 3, 2, 10))
+	m.pass(5000)
+	require.Len(t, m.nodes[0].take("q", 1), 1)
+	for range 5 {
+		m.nodes[0].do(func(s *Shard) { _, _ = s.Working(m.now, &id, &m.nodes[0].fx) })
+		m.pass(100)
+	}
+	m.nodes[2].alive = true
+	m.views()
+	m.pass(5000)
+	require.Equal(t, "active", m.states(id)[2])
+	m.nodes[3].alive, m.nodes[4].alive = true, true
+	m.views()
+	m.nack(id, 2)
+	m.pass(3000)
+	m.move("q", 2, 3)
+	m.pass(5)
+	m.move("q", 3, 4)
+	m.pass(500)
+	require.Len(t, m.nodes[4].take("q", 1), 1)
+	m.stays(id, 9900)
+}
+
+// Of two numbers that differ one is newer, however far they are apart: two nodes
+// that both take their own word for the newer one would answer each other for ever.
+func TestNumbersFarApart(t *testing.T) {
+	t.Parallel()
+	for _, apart := range []uint32{1, 1<<31 - 1, 1 << 31, 1<<31 + 1, 1<<32 - 1} {
+		for _, a := range []uint32{0, 7, 1 << 31, 1<<32 - 1} {
+			require.NotEqual(t, later(a, a+apart), later(a+apart, a), "%d and %d", a, a+apart)
+		}
+	}
+}
+
+// A client's NACK ends a lease at another node; but not one that was made after
+// it, of a job that came faster than the word of the NACK.
+func TestLateWordOfANack(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	id, _ := m.nodes[0].put(m.spec("q", "b", 3, 3, 2))
+	m.pass(100)
+	require.Len(t, m.nodes[0].take("q", 1), 1)
+	m.nack(id, 1)
+	m.pass(5)
+	require.Equal(t, []string{"active", "queued", "active"}, m.states(id))
+
+	require.Len(t, m.nodes[1].take("q", 1), 1)
+	m.slow = map[[2]int]int64{{1, 2}: 200}
+	m.nack(id, 1)
+	m.move("q", 1, 0)
+	m.pass(2)
+	m.move("q", 0, 2)
+	m.pass(180)
+	require.Len(t, m.nodes[2].take("q", 1), 1)
+	m.stays(id, 1950)
+}
+
+// Holders that know different nodes to have a job ask all of them now and then, so
+// that it is in one queue in the end.
+func TestTwoQueuesAreFound(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 10))
+	m.pass(100)
+	holder, taker := 1, 2
+	if m.states(id)[2] != "" {
+		holder, taker = 2, 1
+	}
+	m.move("q", 0, taker)
+	m.pass(1000)
+	n := m.nodes[holder]
+	n.do(func(s *Shard) { require.True(t, s.Enqueue(m.now, &id, &n.fx)) })
+	for end := m.now + 600_000; m.now < end && m.count(id, "queued") != 1; {
+		m.pass(1000)
+	}
+	require.Equal(t, 1, m.count(id, "queued"), m.states(id))
+}
+
+// Two that ask each other at the same moment do not both queue a job.
+func TestBothAsk(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		m := newMesh(t, 2)
+		m.slow = map[[2]int]int64{{0, 1}: 30, {1, 0}: 30}
+		id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 2))
+		m.pass(200)
+		for _, n := range m.nodes {
+			n.do(func(s *Shard) {
+				h := s.index.find(&id)
+				j, c := s.slots.get(h), s.slots.copies(h)
+				if j.state == Queued {
+					s.Dequeue(m.now, &id, &n.fx)
+				}
+				s.wheel.stop(h)
+				c.said, c.asked, j.qtime = saidNothing, askNobody, m.now+1000
+				s.wheel.start(h)
+			})
+		}
+		for range 2000 {
+			m.pass(1)
+			require.LessOrEqual(t, m.count(id, "queued"), 1)
+		}
+		require.Equal(t, 1, m.count(id, "queued"))
+	}
+}

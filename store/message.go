@@ -93,12 +93,10 @@ const (
 // partsOf says which parts a message of a kind has.
 func partsOf(k Kind) byte {
 	switch k {
-	case MsgReplJob:
-		return partHolders | partJob | partCounts
-	case MsgYourJob:
+	case MsgReplJob, MsgYourJob:
 		return partNumber | partHolders | partJob | partCounts
 	case MsgEnqueue:
-		return partState
+		return partState | partNumber
 	case MsgWillQueue:
 		return partNumber
 	case MsgQueued:

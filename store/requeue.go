@@ -6,11 +6,15 @@ package store
 // long (LEASED). What a holder heard it passes on to one that cannot hear it
 // itself, minus the time since: never lengthened.
 
+// askAllOnceIn says how seldom all holders are asked at once: after a partition
+// some of them may know one node that has the job, and others another.
+const askAllOnceIn = 8
+
 // ask asks the holders of a job whether one of them has it, before it is queued
 // here.
 func (s *Shard) ask(now int64, h uint32, j *slot, c *copies, fx *Effects) {
 	to := s.others(h)
-	if c.asked == askNobody && c.who != Self && to.Has(c.who) {
+	if c.asked == askNobody && c.who != Self && to.Has(c.who) && s.random()%askAllOnceIn != 0 {
 		to, c.asked = SetOf(c.who), askedOne
 	} else {
 		c.asked = askedAll
@@ -43,6 +47,10 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 		s.insist(now, h, m.Number, s.others(h), fx)
 	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
 		s.passOn(now, h, c, from, fx)
+	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
+		s.wheel.stop(h) // both ask at once: let that one be the first
+		j.qtime = max(j.qtime, now+2*askAllBefore)
+		s.wheel.start(h)
 	}
 }
 
@@ -107,20 +115,21 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 		s.queuedElsewhere(now, from, m, h, fx)
 		return
 	}
-	switch {
-	case m.Kind == MsgLeased && c.leased(j, now):
+	switch own := c.leased(j, now); {
+	case m.Kind == MsgLeased && own && c.asked < askedAll: // its own lease is what counts, until it asks
 	case j.state == Queued:
 		s.contend(now, h, from, m, saidLeased, fx)
-	default:
-		s.hear(now, h, from, m, saidLeased, false)
+	default: // who has a consumer there, too, knows better
+		s.hear(now, h, from, m, saidLeased, own && from == m.Who)
 	}
 }
 
 // queuedElsewhere is told that a job is in the queue of a node.
 func (s *Shard) queuedElsewhere(now int64, from uint16, m *Message, h uint32, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
+	// A client's word that was counted here already is older than this lease.
+	forced := m.Flags&FlagForced != 0 && (m.Nacks > j.nacks || m.Extra > j.extra || !c.leased(j, now))
 	j.nacks, j.extra = max(j.nacks, m.Nacks), max(j.extra, m.Extra)
-	forced := m.Flags&FlagForced != 0
 	switch {
 	case !forced && c.leased(j, now):
 		if from == m.Who {
@@ -129,17 +138,23 @@ func (s *Shard) queuedElsewhere(now int64, from uint16, m *Message, h uint32, fx
 	case j.state == Queued:
 		s.contend(now, h, from, m, saidQueued, fx)
 	default:
-		if c.who == Self {
+		switch {
+		case c.who == Self:
 			c.said = saidNothing // a lease that was ended
+		case forced && from == m.Who && c.who != from && c.until > now:
+			s.send(now, SetOf(c.who), false, m, fx) // whom the speaker may not know
 		}
 		s.hear(now, h, from, m, saidQueued, forced)
 	}
 }
 
 // contend is told that another node has a job that is in the queue here. If it
-// says so itself, and that is newer, this one gives way; or else it is told.
+// says so itself, and that is newer, this one gives way; or else it is told, and
+// so is a node where a client wanted it.
 func (s *Shard) contend(now int64, h uint32, from uint16, m *Message, what said, fx *Effects) {
 	switch j := s.slots.get(h); {
+	case from != m.Who && m.Flags&FlagForced != 0:
+		s.sayQueued(now, h, SetOf(m.Who), 0, fx)
 	case from != m.Who:
 	case s.news(h, from, m):
 		s.unlink(now, h, j)
@@ -154,16 +169,23 @@ func (s *Shard) contend(now int64, h uint32, from uint16, m *Message, what said,
 // known. Of two statements with the same number it is that of the node with the
 // greater id, for this job.
 func (s *Shard) news(h uint32, from uint16, m *Message) bool {
-	c, roll := s.slots.copies(h), s.limits.Roll
-	switch {
-	case c.said == saidNothing:
+	switch c := s.slots.copies(h); {
+	case c.said == saidNothing && from == m.Who:
 		return true
 	case m.Number != c.number:
 		return later(m.Number, c.number)
+	case c.said == saidNothing:
+		return true
 	case m.Who == c.who:
 		return from == m.Who // it may have more time; who passes it on has not
+	default:
+		return s.yields(m.Who, c.who, &m.ID)
 	}
-	return greater(roll.ID(m.Who), roll.ID(c.who), &m.ID)
+}
+
+// yields reports whether node b leaves a job to node a, if nothing else decides.
+func (s *Shard) yields(a, b uint16, id *ID) bool {
+	return greater(s.limits.Roll.ID(a), s.limits.Roll.ID(b), id)
 }
 
 // hear keeps what was said of a node that has an active job, if it is news or to
@@ -202,6 +224,9 @@ func (s *Shard) enqueueAt(now int64, m *Message, fx *Effects) {
 		s.takeBack(h, j, c)
 	case j.retry == 0 && j.flags&flagDelivered != 0:
 		return
+	}
+	if c != nil {
+		c.heard(m.Number)
 	}
 	if m.Left <= 0 {
 		s.enqueue(now, h, j, byMove, fx)

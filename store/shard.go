@@ -279,6 +279,9 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	case why <= byClient && again:
 		j.extra = saturate(j.extra)
 	}
+	if why == byClient || why == byNack {
+		c.outrank()
+	}
 	q := s.link(now, h, j)
 	if why == byReturn {
 		q.in--

@@ -68,7 +68,9 @@ func (s *Shard) sendCopy(now int64, h uint32, to Set, fx *Effects) {
 	if s.slots.get(h).flags&flagQueuedOnce != 0 {
 		j.NextQueue = 0 // what is left of a delay counts, not of a lease
 	}
-	s.send(now, to, false, &Message{Kind: MsgReplJob, ID: j.ID, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j}, fx)
+	s.send(now, to, false, &Message{
+		Kind: MsgReplJob, ID: j.ID, Number: s.slots.copies(h).number, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j,
+	}, fx)
 }
 
 // got takes note that a node holds a job.
@@ -138,7 +140,7 @@ func (s *Shard) added(h uint32, err error, fx *Effects) {
 func (s *Shard) handOut(now int64, h uint32, fx *Effects) {
 	j, confirmed := s.slots.get(h), s.confirmed(h)
 	to := confirmed.at(int(s.random() % uint64(confirmed.Len())))
-	s.send(now, SetOf(to), false, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Left: max(0, j.qtime-now)}, fx)
+	s.send(now, SetOf(to), false, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: s.slots.copies(h).number, Left: max(0, j.qtime-now)}, fx)
 	if !s.holders(h).In(confirmed) && j.retry == 0 {
 		s.tell(now, s.holders(h).Minus(SetOf(to)), MsgDelJob, &j.id, fx)
 	}
@@ -236,7 +238,7 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 			return ErrPaused
 		}
 		var err error
-		if h, err = s.register(now, m.Job, holders, from); err != nil {
+		if h, err = s.register(now, m, holders, from); err != nil {
 			return err
 		}
 		if m.Job.Retry == 0 { // until its sender says ENQUEUE
@@ -256,9 +258,11 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 	return nil
 }
 
-// register makes a job that another node sent known here, as yet unqueued. Its
-// times are from now.
-func (s *Shard) register(now int64, job *Job, holders Set, from uint16) (uint32, error) {
+// register makes the job of a message of another node known here, as yet
+// unqueued. That node is the first to be asked who has it, though it did not say
+// that it has.
+func (s *Shard) register(now int64, m *Message, holders Set, from uint16) (uint32, error) {
+	job := m.Job
 	if s.full() {
 		return 0, ErrFull
 	}
@@ -278,7 +282,7 @@ func (s *Shard) register(now int64, job *Job, holders Set, from uint16) (uint32,
 	s.keepBody(j, job.Delay, job.Body)
 	s.setHolders(h, holders)
 	if c := s.slots.copies(h); c != nil {
-		c.said, c.who, c.until, c.asked = saidQueued, from, j.qtime, askNobody
+		c.who, c.number, c.asked = from, m.Number, askNobody
 	}
 	s.enter(h, j, q)
 	return h, nil

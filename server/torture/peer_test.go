@@ -187,8 +187,8 @@ const (
 )
 
 var partsOf = map[store.Kind]byte{
-	store.MsgReplJob: partHolders | partJob | partCounts, store.MsgYourJob: partNumber | partHolders | partJob | partCounts,
-	store.MsgEnqueue: partState, store.MsgWillQueue: partNumber, store.MsgQueued: partState | partNumber | partCounts,
+	store.MsgReplJob: partNumber | partHolders | partJob | partCounts, store.MsgYourJob: partNumber | partHolders | partJob | partCounts,
+	store.MsgEnqueue: partState | partNumber, store.MsgWillQueue: partNumber, store.MsgQueued: partState | partNumber | partCounts,
 	store.MsgLeased: partState | partNumber | partHolders, store.MsgWorking: partState | partNumber | partHolders,
 	store.MsgSetAck: partHolders, store.MsgHolders: partHolders, store.MsgDropped: partHolders,
 	store.MsgNeedJobs: partQueue, store.MsgPause: partQueue,
