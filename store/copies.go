@@ -34,6 +34,7 @@ const (
 	askNobody  asked = iota // nobody yet
 	askedOne                // the node that is said to have it
 	askedAll                // all holders
+	yielded                 // and one that asked, too, was let go first
 	neverAsked              // there is no need to
 )
 

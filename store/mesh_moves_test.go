@@ -321,3 +321,29 @@ func TestBothAsk(t *testing.T) {
 		require.Equal(t, 1, m.count(id, "queued"))
 	}
 }
+
+// Nodes that ask again and again, as their queue is paused, keep no other one from
+// queueing a job whose node is gone.
+func TestPausedNodesPostponeNobody(t *testing.T) {
+	t.Parallel()
+	for open := 1; open < 5; open++ {
+		m := newMesh(t, 5)
+		id, _ := m.nodes[0].put(m.spec("q", "b", 5, 5, 1))
+		m.pass(100)
+		require.Len(t, m.nodes[0].take("q", 1), 1)
+		m.nodes[0].alive = false
+		m.views()
+		n := m.nodes[open]
+		for range 70 { // somebody asks all the time
+			m.pass(60)
+			for i := 1; i < 5; i++ {
+				if i != open {
+					num, _ := meshRoll{m, open}.Number(m.nodes[i].id)
+					n.do(func(s *Shard) { _ = s.Receive(m.now, num, &Message{Kind: MsgWillQueue, ID: id}, &n.fx) })
+					m.nodes[i].do(func(s *Shard) { _ = s.SetPause(m.now, []byte("q"), PauseIn, false, &m.nodes[i].fx) })
+				}
+			}
+		}
+		require.Equal(t, "queued", m.states(id)[open])
+	}
+}

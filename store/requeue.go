@@ -48,7 +48,8 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
 		s.passOn(now, h, c, from, fx)
 	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
-		s.wheel.stop(h) // both ask at once: let that one be the first
+		s.wheel.stop(h) // both ask at once: let that one be the first, but not for ever
+		c.asked = yielded
 		j.qtime = max(j.qtime, now+2*askAllBefore)
 		s.wheel.start(h)
 	}
