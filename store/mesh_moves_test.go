@@ -22,6 +22,12 @@ func (m *mesh) ask(id ID, from, to int) {
 	n.do(func(s *Shard) { _ = s.Receive(m.now, num, &Message{Kind: MsgWillQueue, ID: id}, &n.fx) })
 }
 
+// copiesAt returns what a node knows of the others that hold a job.
+func (m *mesh) copiesAt(id ID, node int) *copies {
+	s := m.nodes[node].s
+	return s.slots.copies(s.index.find(&id))
+}
+
 // A job goes from one node to another and back, and is slow to come back, when a
 // third holder asks who has it: it believes the one that gave it back, although
 // it heard before that the other has it, and from itself.
@@ -39,7 +45,7 @@ func TestMoveThereAndBack(t *testing.T) {
 	m.ask(id, 0, 1)
 	m.pass(2)
 	require.Equal(t, []string{"active", "active", "active"}, m.states(id))
-	c := m.nodes[0].s.slots.copies(m.nodes[0].s.index.find(&id))
+	c := m.copiesAt(id, 0)
 	who, _ := meshRoll{m, 0}.Number(m.nodes[2].id)
 	require.Equal(t, who, c.who)
 	require.Greater(t, c.until, back+1700)
@@ -114,11 +120,11 @@ func TestNumbersAfterARestart(t *testing.T) {
 		n.do(func(s *Shard) { _, _ = s.Working(m.now, &id, &n.fx) })
 		m.pass(1)
 	}
-	known := m.nodes[1].s.slots.copies(m.nodes[1].s.index.find(&id)).number
+	known := m.copiesAt(id, 1).number
 	relog(n, Trust{Complete: true}, image(n)...)
 	m.views()
 	m.pass(2)
-	c := n.s.slots.copies(n.s.index.find(&id))
+	c := m.copiesAt(id, 0)
 	require.Zero(t, c.number)
 	require.Equal(t, saidLeased, c.said)
 	m.pass(9_700)
@@ -126,7 +132,7 @@ func TestNumbersAfterARestart(t *testing.T) {
 	m.pass(1_500)
 	require.Equal(t, []string{"queued", "active", "active"}, m.states(id))
 	require.Greater(t, c.number, known, "it was asked, and answered")
-	require.Equal(t, c.number, m.nodes[1].s.slots.copies(m.nodes[1].s.index.find(&id)).number)
+	require.Equal(t, c.number, m.copiesAt(id, 1).number)
 
 	m = newMesh(t, 2)
 	id, _ = m.nodes[0].put(m.spec("q", "b", 2, 2, 10))
@@ -147,12 +153,6 @@ func TestNumbersAfterARestart(t *testing.T) {
 	})
 	m.pass(5)
 	require.Equal(t, []string{"queued", "active"}, m.states(id))
-}
-
-// copiesAt returns what a node knows of the others that hold a job.
-func (m *mesh) copiesAt(id ID, node int) *copies {
-	s := m.nodes[node].s
-	return s.slots.copies(s.index.find(&id))
 }
 
 // stays passes time in which the job may be in no queue.
