@@ -36,10 +36,11 @@ fuzz: ## fuzz every target for FUZZSECONDS (600)
 sim: build ## simulate clusters for SIMTIME (60m) on all processors, and add the cluster-hours to the record
 	bin/disqo-bench sim -for $(SIMTIME) -record server/sim/hours.tsv
 
-torture: build ## the long runs: every crash state, 200 histories, 200 kills, 10 million jobs, a cluster under fire (an hour, 8 GiB, root)
+torture: build ## the long runs: every crash state, 200 histories, 100,000 moves, 200 kills, 10 million jobs, a cluster under fire (an hour, 8 GiB, root)
 	go test ./aof -v -crash.full -timeout 60m
 	go test ./server/torture -v -run Linearizable -linear.runs 200 -timeout 60m
 	go test ./server/node -v -run RewriteHolds -holds.jobs 10000000
+	go test ./store -run RandomMoves -moves.seeds 100000 -timeout 60m
 	bin/disqo-bench torture kill -server bin/disqo -cycles 200
 	$(MAKE) strikes
 
