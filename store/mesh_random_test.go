@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var randomSeeds = flag.Uint64("moves.seeds", 1500, "random histories of TestRandomMoves")
+var randomSeeds = flag.Uint64("moves.seeds", 500, "random histories of TestRandomMoves")
 
 // A job that nodes give to each other, that consumers take, give back at any
 // holder and work on, without a fault: nobody gets it while somebody has it, and in
