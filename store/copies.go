@@ -32,8 +32,8 @@ type asked uint8
 
 const (
 	askNobody  asked = iota // nobody yet
-	askedOne                // the node that is said to have it
-	askedAll                // all holders
+	askedOne                // the node that is said to have it, now and then all
+	askedAll                // all holders, at the end
 	yielded                 // and one that asked, too, was let go first
 	neverAsked              // there is no need to
 )
@@ -215,6 +215,10 @@ func (c *copies) leased(j *slot, now int64) bool {
 	return c.said == saidLeased && c.who == Self && j.state == Active && j.qtime > now
 }
 
+// asks reports whether this node has asked others for the job, and has not been
+// answered yet.
+func (c *copies) asks() bool { return c.asked != askNobody && c.asked != neverAsked }
+
 // The time between what a job's holders are asked and its coming into the queue
 // here, milliseconds: first the one that is said to have the job, then all.
 const (
@@ -222,9 +226,9 @@ const (
 	askAllBefore = 250
 )
 
-// asks returns when the holders of a job have to be asked next, if it is to go
+// asksAt returns when the holders of a job have to be asked next, if it is to go
 // into its queue at qtime.
-func (c *copies) asks(qtime int64) int64 {
+func (c *copies) asksAt(qtime int64) int64 {
 	switch {
 	case c == nil || c.asked >= askedAll:
 		return qtime

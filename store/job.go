@@ -219,7 +219,7 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 		}
 		return
 	}
-	if c != nil && c.asked < askedAll && c.asks(j.qtime) <= now && !planted.Is(planted.ForgetWillQueue) {
+	if c != nil && c.asked < askedAll && c.asksAt(j.qtime) <= now && !planted.Is(planted.ForgetWillQueue) {
 		s.ask(now, h, j, c, fx)
 		return
 	}

@@ -294,6 +294,23 @@ func TestTwoQueuesAreFound(t *testing.T) {
 	require.Equal(t, 1, m.count(id, "queued"), m.states(id))
 }
 
+// undecided takes a job out of all queues; its holders know of nobody who has it,
+// and would queue it after a second.
+func (m *mesh) undecided(id ID) {
+	for _, n := range m.nodes {
+		n.do(func(s *Shard) {
+			h := s.index.find(&id)
+			j, c := s.slots.get(h), s.slots.copies(h)
+			if j.state == Queued {
+				s.Dequeue(m.now, &id, &n.fx)
+			}
+			s.wheel.stop(h)
+			c.said, c.asked, j.qtime = saidNothing, askNobody, m.now+1000
+			s.wheel.start(h)
+		})
+	}
+}
+
 // Two that ask each other at the same moment do not both queue a job.
 func TestBothAsk(t *testing.T) {
 	t.Parallel()
@@ -302,18 +319,7 @@ func TestBothAsk(t *testing.T) {
 		m.slow = map[[2]int]int64{{0, 1}: 30, {1, 0}: 30}
 		id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 2))
 		m.pass(200)
-		for _, n := range m.nodes {
-			n.do(func(s *Shard) {
-				h := s.index.find(&id)
-				j, c := s.slots.get(h), s.slots.copies(h)
-				if j.state == Queued {
-					s.Dequeue(m.now, &id, &n.fx)
-				}
-				s.wheel.stop(h)
-				c.said, c.asked, j.qtime = saidNothing, askNobody, m.now+1000
-				s.wheel.start(h)
-			})
-		}
+		m.undecided(id)
 		for range 2000 {
 			m.pass(1)
 			require.LessOrEqual(t, m.count(id, "queued"), 1)
@@ -345,5 +351,92 @@ func TestPausedNodesPostponeNobody(t *testing.T) {
 			}
 		}
 		require.Equal(t, "queued", m.states(id)[open])
+	}
+}
+
+// Who yields to one that asked too waits until that one's word can have come.
+func TestYieldsLongEnough(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 2))
+	m.pass(200)
+	first, second := 0, 1
+	if !greater(m.nodes[0].id, m.nodes[1].id, &id) {
+		first, second = 1, 0
+	}
+	m.undecided(id)
+	m.pass(700)
+	m.slow = map[[2]int]int64{{first, second}: 20}
+	for range 1000 {
+		m.pass(1)
+		require.LessOrEqual(t, m.count(id, "queued"), 1)
+	}
+}
+
+// A node that was started again and gives a job on passes that on with a low
+// number: who learns only then who has the job asks that one.
+func TestPassedOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		m := newMesh(t, 3)
+		for i, n := range m.nodes {
+			n.s.seed = 10*seed + uint64(i)
+		}
+		id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 10))
+		m.pass(100)
+		taker := 2
+		if m.states(id)[2] != "" {
+			taker = 1
+		}
+		n := m.nodes[0]
+		require.Len(t, n.take("q", 1), 1)
+		for range 3 {
+			n.do(func(s *Shard) { _, _ = s.Working(m.now, &id, &n.fx) })
+			m.pass(10)
+		}
+		relog(n, Trust{Complete: true}, image(n)...)
+		m.views()
+		m.nack(id, 0)
+		m.pass(6000)
+		m.move("q", 0, taker)
+		m.pass(10)
+		require.Len(t, m.nodes[taker].take("q", 1), 1)
+		m.stays(id, 9900)
+	}
+}
+
+// The word of the node itself is believed by one that asks, although that heard a
+// higher number of a node that is gone.
+func TestAnswerWithALowNumber(t *testing.T) {
+	t.Parallel()
+	for try := range 40 {
+		m := newMesh(t, 3)
+		for range try {
+			m.nodes[0].newID("q", false)
+		}
+		id, _ := m.nodes[0].put(m.spec("q", "b", 3, 3, 10))
+		m.pass(100)
+		again := 1
+		if !greater(m.nodes[1].id, m.nodes[2].id, &id) {
+			again = 2
+		}
+		n := m.nodes[0]
+		n.take("q", 1)
+		n.do(func(s *Shard) { _, _ = s.Working(m.now, &id, &n.fx) })
+		m.pass(10)
+		relog(m.nodes[again], Trust{Complete: true}, image(m.nodes[again])...)
+		m.views()
+		m.pass(100)
+		n.alive = false
+		m.views()
+		last := int64(0)
+		for end := m.now + 25_000; m.now < end; m.pass(1) {
+			for _, n := range m.nodes[1:] {
+				if len(n.take("q", 1)) > 0 {
+					require.GreaterOrEqual(t, m.now-last, int64(9000))
+					last = m.now
+				}
+			}
+		}
 	}
 }

@@ -14,8 +14,11 @@ const askAllOnceIn = 8
 // here.
 func (s *Shard) ask(now int64, h uint32, j *slot, c *copies, fx *Effects) {
 	to := s.others(h)
-	if c.asked == askNobody && c.who != Self && to.Has(c.who) && s.random()%askAllOnceIn != 0 {
-		to, c.asked = SetOf(c.who), askedOne
+	if c.asked == askNobody && c.who != Self && to.Has(c.who) {
+		c.asked = askedOne
+		if s.random()%askAllOnceIn != 0 {
+			to = SetOf(c.who)
+		}
 	} else {
 		c.asked = askedAll
 	}
@@ -50,7 +53,7 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
 		s.wheel.stop(h) // both ask at once: let that one be the first, but not for ever
 		c.asked = yielded
-		j.qtime = max(j.qtime, now+2*askAllBefore)
+		j.qtime = max(j.qtime, now+3*askAllBefore) // that one queues it 2*askAllBefore after its question, and says so
 		s.wheel.start(h)
 	}
 }
@@ -171,8 +174,8 @@ func (s *Shard) contend(now int64, h uint32, from uint16, m *Message, what said,
 // greater id, for this job.
 func (s *Shard) news(h uint32, from uint16, m *Message) bool {
 	switch c := s.slots.copies(h); {
-	case c.said == saidNothing && from == m.Who:
-		return true
+	case from == m.Who && (c.said == saidNothing || c.who != Self && c.asks()):
+		return true // that is what this node wants to know
 	case m.Number != c.number:
 		return later(m.Number, c.number)
 	case c.said == saidNothing:

@@ -32,7 +32,7 @@ func (s *slots) deadline(h uint32) int64 {
 	j, c := s.get(h), s.copies(h)
 	at := j.etime
 	if j.state == Active && j.qtime != 0 {
-		at = min(at, c.asks(j.qtime))
+		at = min(at, c.asksAt(j.qtime))
 	}
 	if c != nil && c.ptime != 0 {
 		at = min(at, c.ptime)
