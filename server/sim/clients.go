@@ -354,7 +354,7 @@ func (c *clients) ack(p *proc, j *job) {
 	p.settle(mark, func() {
 		if j.acked == 0 {
 			c.s.result.Acked++
-			j.acked, j.seen = c.s.now, c.s.now
+			j.acked = c.s.now
 			c.dying = append(c.dying, j)
 			c.note(j, "has its acknowledgement answered by node %d", p.num)
 		}

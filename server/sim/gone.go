@@ -2,7 +2,8 @@ package sim
 
 // A job that was acknowledged and that no node knows any more is gone for good,
 // whatever faults follow, as long as no disk forgets that. What was on its way
-// meanwhile arrives, or is lost, before it is looked at again.
+// when no node was seen to know it arrives, or is lost, before it is looked at
+// again.
 
 const buryPause = 10 * second
 
@@ -21,14 +22,16 @@ func (c *clients) bury() {
 	}
 	dying := c.dying[:0]
 	for _, j := range c.dying {
-		if c.known(j) {
-			j.seen = s.now
-		}
-		if s.now-j.seen < 2*buryPause {
-			dying = append(dying, j)
-		} else {
+		switch {
+		case c.known(j):
+			j.missed = 0
+		case j.missed == 0:
+			j.missed = s.now
+		case s.now-j.missed >= 2*buryPause:
 			j.gone = s.now
+			continue
 		}
+		dying = append(dying, j)
 	}
 	c.dying = dying
 }

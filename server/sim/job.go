@@ -26,7 +26,7 @@ type job struct {
 	first     int64 // when the first of them was
 	acking    bool  // an ACKJOB was sent
 	acked     int64 // when the first one was answered, 0 if none was
-	seen      int64 // when a node knew it last, after that
+	missed    int64 // when no node was seen to know it, after that; 0: one was
 	gone      int64 // since when no node knows it any more, 0 while one does
 	deleted   bool  // by DELJOB, FASTACK or FLUSHALL
 	touched   bool  // a client did something that may bring it back, or forward
