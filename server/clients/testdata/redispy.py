@@ -46,7 +46,7 @@ for transaction in (False, True):  # True, MULTI and EXEC, is the default
 info = r.info()
 assert info["registered_jobs"] == 201, info["registered_jobs"]
 assert info["loading"] == 0
-assert r.config_get("appendfsync") == {"appendfsync": "everysec"}
+assert r.config_get("maxmemory-policy") == {"maxmemory-policy": "acks"}
 assert r.command_count() > 30
 assert "addjob" in r.command()
 assert any(c["name"] == "worker" for c in r.client_list())
