@@ -13,6 +13,7 @@ const (
 	restTime  = 120 * second // without consumers, until every job is in a queue
 	drainTime = 5 * minute   // most, until there is no job any more
 	drainPace = 200          // milliseconds between GETJOBs
+	drainRest = 3 * second   // that nothing is left, for what the network still repeats
 	idleTime  = 6 * minute   // after which queues that are not used are gone
 )
 
@@ -74,8 +75,11 @@ func (s *sim) drain() {
 		}
 	}
 	all, began := c.queues(), s.now
-	for s.left() > 0 {
-		if s.now-began > drainTime {
+	for empty := s.now; s.now-empty < drainRest; {
+		if s.left() > 0 {
+			empty = s.now + drainPace
+		}
+		if empty-began > drainTime {
 			s.stays()
 		}
 		for _, p := range s.procs {
@@ -83,7 +87,7 @@ func (s *sim) drain() {
 		}
 		s.pass(s.now + drainPace)
 	}
-	s.result.Drain = time.Duration(s.now-began) * time.Millisecond
+	s.result.Drain = time.Duration(s.now-began-drainRest) * time.Millisecond
 }
 
 // idle lets the queues die. Then nothing may be left in memory.
