@@ -66,14 +66,14 @@ func (f *frameReader) next() (frame, bool, error) {
 	if has, says := f.sum(there[frameSum:]), binary.LittleEndian.Uint32(there[4:]); has != says {
 		return frame{}, false, fmt.Errorf("a frame of %d bytes has checksum %08x, not %08x", f.want, has, says)
 	}
-	if f.first != nil {
-		there = f.join(there)
-	}
-	f.head += f.want
 	version, typ := there[frameSum], there[frameSum+1]
 	if version != Version && typ != typeHello && typ != typeBye {
 		return frame{}, false, fmt.Errorf("a frame has version %d, this node speaks %d", version, Version)
 	}
+	if f.first != nil {
+		there = f.join(there)
+	}
+	f.head += f.want
 	return frame{typ: typ, payload: there[FrameOverhead:]}, true, nil
 }
 

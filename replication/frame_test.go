@@ -166,6 +166,9 @@ func TestAppendFrameAllocatesNothing(t *testing.T) {
 func FuzzFrame(f *testing.F) {
 	f.Add(append(someFrame(10, 20), someFrame(200, 0)...), false)
 	f.Add(someFrame(12, 50_000), true)
+	later := someFrame(12, 50_000)
+	later[frameSum] = Version + 1
+	f.Add(later, true) // which costs no more than what arrived
 	f.Add(appendHelloFrame(nil, &Hello{Cluster: "c", Host: "h", Versions: [2]uint8{Version, Version}}), true)
 	f.Add(appendByeFrame(nil, "because"), false)
 	f.Add([]byte("\xff\xff\xff\x1f\x00\x00\x00\x00\x01\x0a and more"), false)
