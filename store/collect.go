@@ -39,10 +39,10 @@ func (s *Shard) markAcked(now int64, h uint32, j *slot, fx *Effects) bool {
 		return false
 	}
 	c := s.slots.copies(h)
-	s.wheel.stop(h)
+	s.lift(h)
 	c.flags &= flagHas | flagWide | flagExternal
 	c.tries, c.ptime, c.said = 0, now+2*collectFirst+s.jitter(), saidNothing
-	s.wheel.start(h)
+	s.lay(h)
 	s.setConfirmed(h, SetOf(Self))
 	s.keepAck(h, j, fx)
 	return true
@@ -62,13 +62,13 @@ func (s *Shard) collect(now int64, h uint32, fx *Effects) {
 		return
 	}
 	s.send(now, holders.Minus(confirmed), true, &Message{Kind: MsgSetAck, ID: j.id, Holders: s.holders(h)}, fx)
-	s.wheel.stop(h)
+	s.lift(h)
 	c.ptime = now + again(c.tries) + s.jitter()
 	if planted.Is(planted.NoRetryOfSetAck) {
 		c.ptime = j.etime
 	}
 	c.tries = min(c.tries+1, 10)
-	s.wheel.start(h)
+	s.lay(h)
 }
 
 // again is the time until the holders of an acknowledged job are told again.

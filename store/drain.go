@@ -22,10 +22,11 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 		return
 	}
 	c := s.addCopies(h)
-	if c.leased(j, now) || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
+	held := s.class(h) == ClassDelayed
+	if c.leased(j, now) && !held || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
 		return
 	}
-	to := s.pick(1, s.holders(h))
+	to := s.pick(1, s.holders(h).Or(s.strangers(h)))
 	switch {
 	case c.flags&flagOrigin != 0 && !to.Empty():
 		return // first let it have all its copies
@@ -38,10 +39,10 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 	if to.Empty() {
 		return
 	}
-	s.wheel.stop(h)
+	s.lift(h)
 	c.flags = c.flags&^flagOrigin | flagDrain
 	c.ptime = now + drainWait
-	s.wheel.start(h)
+	s.lay(h)
 	s.learn(h, to, fx)
 	// Another one that leaves at this moment tells its own.
 	s.send(now, s.others(h).Minus(to), false, &Message{Kind: MsgHolders, ID: j.id, Holders: s.holders(h)}, fx)
@@ -55,23 +56,24 @@ func (s *Shard) handOver(now int64, h uint32, to uint16, fx *Effects) {
 	c.flags &^= flagDrain
 	s.setHolders(h, s.holders(h).With(to))
 	switch {
-	case c.leased(j, now) || !s.view.Leaving:
+	case c.leased(j, now) && s.class(h) != ClassDelayed || !s.view.Leaving:
 		return
 	case j.retry == 0 && j.flags&flagDelivered != 0: // meanwhile
 		s.tell(now, s.others(h), MsgDelJob, &j.id, fx)
 		s.remove(now, h, fx)
 		return
 	}
-	queued := j.state == Queued
-	if queued {
+	delayed := s.class(h) == ClassDelayed && j.qtime > now
+	queued := j.state == Queued || j.state == Dead && j.retry == 0 // that one is set aside there
+	if j.state == Queued {
 		s.unlink(now, h, j)
 	}
-	if delayed := j.flags&flagQueuedOnce == 0 && j.qtime > now; queued || delayed {
+	if queued || delayed {
 		left := int64(0)
 		if delayed {
 			left = j.qtime - now
 		}
-		s.send(now, SetOf(to), true, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: c.number, Left: left}, fx)
+		s.send(now, SetOf(to), true, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: c.number, Left: left, Terms: s.silentTerms(h)}, fx)
 	}
 	s.send(now, s.others(h), true, &Message{Kind: MsgDropped, ID: j.id, Holders: s.others(h)}, fx)
 	s.remove(now, h, fx)

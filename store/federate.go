@@ -133,9 +133,15 @@ func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 	if q.jobs.Len() < 2*count {
 		count = max(1, q.jobs.Len()/2)
 	}
-	for begun := len(fx.Outbox.Buf); count > 0 && q.jobs.Len() > 0 && len(fx.Outbox.Buf)-begun < needBytes; count-- {
+	for begun := len(fx.Outbox.Buf); count > 0 && s.suits(q, from) && len(fx.Outbox.Buf)-begun < needBytes; count-- {
 		s.giveOne(now, q, from, fx)
 	}
+}
+
+// suits reports whether a queue has a job that a node can be given.
+func (s *Shard) suits(q *queue, node uint16) bool {
+	h, ok := q.jobs.Min()
+	return ok && !s.strangers(h).Has(node)
 }
 
 // giveOne hands the first job of a queue to a node. A job that is at least once
@@ -144,7 +150,7 @@ func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	h, _ := q.jobs.PopMin()
 	j := s.slots.get(h)
-	s.wheel.stop(h)
+	s.lift(h)
 	j.state, j.qtime = Active, 0
 	c := s.addCopies(h)
 	s.setHolders(h, s.holders(h).With(to))
@@ -156,7 +162,7 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 		c.state(saidQueued)
 		c.who, c.until, c.asked = to, j.qtime, askNobody // it has not said so itself yet
 	}
-	s.wheel.start(h)
+	s.lay(h)
 	q.atime = now
 	q.out++
 	s.noteSet(h, j.retry == 0, fx)
@@ -164,6 +170,7 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	job.NextQueue = 0
 	s.send(now, SetOf(to), j.retry == 0, &Message{
 		Kind: MsgYourJob, ID: j.id, Turn: c.turn, Number: c.number, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
+		Terms: s.termsOf(h),
 	}, fx)
 }
 
@@ -211,9 +218,9 @@ func (s *Shard) takeBack(h uint32, j *slot, c *copies) {
 	s.spent.Delete(h)
 	j.flags &^= flagSpent | flagDelivered
 	c.flags &^= flagMoved
-	s.wheel.stop(h)
+	s.lift(h)
 	c.ptime = 0
-	s.wheel.start(h)
+	s.lay(h)
 }
 
 // take queues a job that a node gave.
@@ -221,6 +228,9 @@ func (s *Shard) take(now int64, from uint16, m *Message, fx *Effects) error {
 	q := s.lookup([]byte(m.Job.Queue))
 	if q != nil && q.pause != 0 {
 		return ErrPaused
+	}
+	if dead(m.generation()) {
+		return nil // nobody gives the dead
 	}
 	once := m.Job.Retry == 0
 	h := s.index.find(&m.ID)

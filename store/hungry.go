@@ -46,7 +46,7 @@ func (s *Shard) feed(now int64, q *queue, fx *Effects) {
 	for len(h) > 0 && q.jobs.Len() > 0 && q.pause&PauseOut == 0 {
 		to := h[0]
 		h = h[1:]
-		if now-to.at <= hungryLasts && s.view.Linked.Has(to.node) {
+		if now-to.at <= hungryLasts && s.view.Linked.Has(to.node) && s.suits(q, to.node) {
 			s.giveOne(now, q, to.node, fx)
 		}
 	}

@@ -30,6 +30,7 @@ func (s *Shard) Ack(now int64, id *ID, fx *Effects) bool {
 		}
 		return false
 	}
+	s.happenedTo(j, EventAcked)
 	s.acknowledge(now, h, j, fx)
 	return true
 }
@@ -38,17 +39,19 @@ func (s *Shard) Ack(now int64, id *ID, fx *Effects) bool {
 func (s *Shard) keepAck(h uint32, j *slot, fx *Effects) {
 	logged := s.journalled(s.slots.home(h))
 	if logged {
-		s.live.add(s.slots.home(h), -s.putSize(j))
+		s.live.add(s.slots.home(h), -s.putSize(h))
 	}
 	if j.flags&flagSpent != 0 {
 		s.spent.Delete(h)
 	}
-	s.wheel.stop(h)
+	s.leaveOrder(h, j, s.queues[j.queue])
+	s.lift(h)
+	s.dropTerms(h)
 	s.used -= int64(chunkSize(j.chunk()))
 	s.arena.release(j.body)
 	j.body, j.bodyLen, j.flags = 0, 0, j.flags&keptFlags
 	j.state, j.qtime = Acked, 0
-	s.wheel.start(h)
+	s.lay(h)
 	if logged {
 		s.slots.setHome(h, 0)
 		s.put(h, fx)
@@ -69,20 +72,8 @@ func (s *Shard) Delete(now int64, id *ID, fx *Effects) bool {
 // It reports false for unknown jobs, queued ones, and delivered ones that are
 // at most once.
 func (s *Shard) Enqueue(now int64, id *ID, fx *Effects) bool {
-	return s.requeue(now, id, byClient, fx)
-}
-
-// Nack is Enqueue by a consumer that failed.
-func (s *Shard) Nack(now int64, id *ID, fx *Effects) bool {
-	if planted.Is(planted.DroppedNack) {
-		return s.index.find(id) != 0
-	}
-	return s.requeue(now, id, byNack, fx)
-}
-
-func (s *Shard) requeue(now int64, id *ID, why cause, fx *Effects) bool {
 	h := s.index.find(id)
-	return h != 0 && s.enqueue(now, h, s.slots.get(h), why, fx)
+	return h != 0 && s.enqueue(now, h, s.slots.get(h), byClient, fx)
 }
 
 // Return takes back a delivery that never reached its consumer. lease and turn
@@ -143,7 +134,7 @@ func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error
 		return 0, ErrNoJob
 	}
 	j := s.slots.get(h)
-	if j.state == Acked {
+	if j.state == Acked || j.state == Dead {
 		return 0, ErrNoJob
 	}
 	created := j.ctime / 1e6
@@ -158,14 +149,14 @@ func (s *Shard) Working(now int64, id *ID, fx *Effects) (retry uint32, err error
 	}
 	c := s.slots.copies(h)
 	told := c != nil && j.state == Active
-	s.wheel.stop(h)
+	s.lift(h)
 	j.qtime = max(j.qtime, now+int64(j.retry)*1000)
 	if told {
 		c.outrank()
 		c.state(saidLeased)
 		c.asked = askNobody
 	}
-	s.wheel.start(h)
+	s.lay(h)
 	s.note(h, true, fx)
 	if told {
 		s.sayLeased(now, h, s.others(h), MsgWorking, fx)
@@ -197,9 +188,16 @@ const (
 // fire handles a job whose timer ran out; it is off the wheel.
 func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 	j := s.slots.get(h)
-	s.wheel.start(h)
+	s.wheel.start(h) // it was never out of the counts
 	if j.etime <= now {
+		if j.state != Acked {
+			s.happenedTo(j, EventExpired)
+		}
 		s.remove(now, h, fx)
+		return
+	}
+	if t := s.slots.terms(h); t != nil && t.tellAt != 0 && t.tellAt <= now {
+		s.tellFate(now, h, t, fx)
 		return
 	}
 	c := s.slots.copies(h)
@@ -213,9 +211,9 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 			s.remove(now, h, fx)
 		default: // nobody took over this node's copy
 			c.flags &^= flagDrain
-			s.wheel.stop(h)
+			s.lift(h)
 			c.ptime = 0
-			s.wheel.start(h)
+			s.lay(h)
 		}
 		return
 	}
@@ -224,17 +222,17 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 		return
 	}
 	if j.retry > 0 && s.queues[j.queue].pause&PauseIn != 0 {
-		s.wheel.stop(h)
+		s.lift(h)
 		j.qtime = now + int64(j.retry)*1000
 		if c != nil {
 			j.qtime += s.jitter()
 			c.said, c.asked = saidNothing, askNobody // that is no lease
 		}
-		s.wheel.start(h)
+		s.lay(h)
 		s.note(h, false, fx)
 		return
 	}
-	s.enqueue(now, h, j, byAdd, fx)
+	s.comesBack(now, h, j, fx)
 }
 
 // Evict removes up to n jobs that can never be delivered again, oldest first,

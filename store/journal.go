@@ -41,6 +41,9 @@ const (
 	// The same as put and state for a job that other nodes hold too, or shall.
 	recPutSet   = 6 // flags 1 | sync 2 | holders: n 2, ids 20 each | job
 	recStateSet = 7 // as state | sync 2 | holders
+	// The same for a job that has terms; n may be 0.
+	recPutTerms   = 8 // flags 1 | sync 2 | holders | terms (appendTerms) | job
+	recStateTerms = 9 // as state | sync 2 | holders | terms
 )
 
 // keptFlags are the flags of a slot that a record keeps; those above are of a
@@ -81,13 +84,13 @@ const (
 
 // PutSize returns the bytes of the record that adding a job journals.
 func (spec *Spec) PutSize() int {
-	return putFix + len(spec.Queue) + len(spec.Body) + setSize(spec.Repl)
+	return putFix + len(spec.Queue) + len(spec.Body) + setSize(spec.Repl) + spec.Terms.size()
 }
 
 // PutSize returns the bytes of the record that taking the job of a message
 // journals: its sender and this node become holders.
 func (m *Message) PutSize() int {
-	return putFix + len(m.Job.Queue) + len(m.Job.Body) + setSize(uint16(m.Holders.Len()+2))
+	return putFix + len(m.Job.Queue) + len(m.Job.Body) + setSize(uint16(m.Holders.Len()+2)) + m.Terms.size()
 }
 
 // setSize is what the holders of a job take in its record, nearly: it shall not
@@ -105,11 +108,18 @@ const setSizeNodes = 8
 const MinPutSize = putFix
 
 // StateSize bounds the records of a change that adds no job, for each job that
-// it concerns.
-const StateSize = stateSize + 4 + setSizeNodes*20
+// it concerns, but for reasons.
+const StateSize = stateSize + 4 + setSizeNodes*20 + termsFix
 
-func (s *Shard) putSize(j *slot) int64 {
-	return putFix + int64(len(s.queues[j.queue].name)) + int64(j.bodyLen) + int64(setSize(j.repl))
+// putSize is what the record of a job is counted as: it changes only as the job
+// comes by terms.
+func (s *Shard) putSize(h uint32) int64 {
+	j := s.slots.get(h)
+	size := putFix + int64(len(s.queues[j.queue].name)) + int64(j.bodyLen) + int64(setSize(j.repl))
+	if s.slots.terms(h) != nil {
+		size += termsRoom
+	}
+	return size
 }
 
 // recordSize is what the record that put journals of a job takes.
@@ -118,6 +128,9 @@ func (s *Shard) recordSize(h uint32) int64 {
 	size := putFix + len(s.queues[j.queue].name) + int(j.bodyLen)
 	if s.slots.copies(h) != nil {
 		size += 2 + 2 + len(NodeID{})*min(s.holders(h).Len(), mostNodes)
+	}
+	if t := s.slots.terms(h); t != nil {
+		size += termsRoom + int(t.reasonLen)
 	}
 	return int64(size)
 }
@@ -147,11 +160,15 @@ func (s *Shard) put(h uint32, fx *Effects) {
 	}
 	s.rehome(h)
 	jn := &fx.Journal
-	if c == nil {
+	t := s.slots.terms(h)
+	switch {
+	case t != nil:
+		jn.Buf = s.appendHolders(append(jn.Buf, recPutTerms, s.kept(h)), h, c)
+		jn.Buf = s.journalTerms(jn.Buf, t)
+	case c != nil:
+		jn.Buf = s.appendHolders(append(jn.Buf, recPutSet, s.kept(h)), h, c)
+	default:
 		jn.Buf = append(jn.Buf, recPut, s.kept(h))
-	} else {
-		jn.Buf = append(jn.Buf, recPutSet, s.kept(h))
-		jn.Buf = s.appendHolders(jn.Buf, h, c)
 	}
 	jn.Buf = AppendJob(jn.Buf, s.look(h))
 	jn.end()
@@ -160,7 +177,7 @@ func (s *Shard) put(h uint32, fx *Effects) {
 
 // rehome notes that the record of a job is in the present segment.
 func (s *Shard) rehome(h uint32) {
-	size := s.putSize(s.slots.get(h))
+	size := s.putSize(h)
 	if home := s.slots.home(h); s.journalled(home) {
 		s.live.add(home, -size)
 	}
@@ -168,7 +185,18 @@ func (s *Shard) rehome(h uint32) {
 	s.live.add(s.segment, size)
 }
 
+// journalTerms appends terms, and notes that the log has them.
+func (s *Shard) journalTerms(dst []byte, t *terms) []byte {
+	v := t.view(&s.arena)
+	t.flags &^= termsNews
+	return appendTerms(dst, &v)
+}
+
+// appendHolders appends the holders of a job; c is nil if there is but this node.
 func (s *Shard) appendHolders(dst []byte, h uint32, c *copies) []byte {
+	if c == nil {
+		return append(dst, 0, 0, 0, 0)
+	}
 	dst = binary.LittleEndian.AppendUint16(dst, c.sync)
 	return appendSet(dst, s.holders(h), s.limits.Roll)
 }
@@ -181,6 +209,22 @@ func (s *Shard) noteSet(h uint32, awaited bool, fx *Effects) {
 	jn := &fx.Journal
 	jn.Buf[len(jn.Buf)-stateSize] = recStateSet
 	jn.Buf = s.appendHolders(jn.Buf, h, s.slots.copies(h))
+	jn.Ends[len(jn.Ends)-1] = len(jn.Buf)
+}
+
+// noteTerms is note for a job whose terms are new, too.
+func (s *Shard) noteTerms(h uint32, awaited bool, fx *Effects) {
+	if s.note(h, awaited, fx); s.segment == 0 || !s.journalled(s.slots.home(h)) {
+		return
+	}
+	jn, t := &fx.Journal, s.slots.terms(h)
+	jn.Buf[len(jn.Buf)-stateSize] = recStateTerms
+	jn.Buf = s.appendHolders(jn.Buf, h, s.slots.copies(h))
+	if t.flags&termsNews != 0 {
+		jn.Buf = s.journalTerms(jn.Buf, t)
+	} else {
+		jn.Buf = appendTerms(jn.Buf, s.silentTerms(h))
+	}
 	jn.Ends[len(jn.Ends)-1] = len(jn.Buf)
 }
 
@@ -208,7 +252,7 @@ func (s *Shard) forgo(h uint32, fx *Effects) {
 		return
 	}
 	j := s.slots.get(h)
-	s.live.add(home, -s.putSize(j))
+	s.live.add(home, -s.putSize(h))
 	if s.segment == 0 {
 		return
 	}

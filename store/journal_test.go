@@ -156,7 +156,7 @@ func (l *logRig) step(kinds int, known *[]ID) {
 	case 6:
 		l.s.Ack(l.now, &id, &l.fx)
 	case 7:
-		l.s.Nack(l.now, &id, &l.fx)
+		l.s.Nack(l.now, &id, nil, &l.fx)
 	case 8:
 		l.s.Enqueue(l.now, &id, &l.fx)
 	case 9:

@@ -235,7 +235,7 @@ func TestWorkingAndNack(t *testing.T) {
 		m.pass(1000)
 		require.Zero(t, m.count(id, "queued"), m.states(id))
 	}
-	m.nodes[2].do(func(s *Shard) { require.True(t, s.Nack(m.now, &id, &m.nodes[2].fx)) })
+	m.nodes[2].do(func(s *Shard) { require.True(t, s.Nack(m.now, &id, nil, &m.nodes[2].fx)) })
 	m.pass(10)
 	require.Equal(t, []string{"active", "active", "queued"}, m.states(id))
 	for _, n := range m.nodes {

@@ -142,7 +142,7 @@ func TestCopyOfAtMostOnce(t *testing.T) {
 	}
 	m, id := setup()
 	m.nodes[1].do(func(s *Shard) { require.False(t, s.Enqueue(m.now, &id, &m.nodes[1].fx), "ENQUEUE") })
-	m.nodes[1].do(func(s *Shard) { require.False(t, s.Nack(m.now, &id, &m.nodes[1].fx), "NACK") })
+	m.nodes[1].do(func(s *Shard) { require.False(t, s.Nack(m.now, &id, nil, &m.nodes[1].fx), "NACK") })
 	m.nodes[1].do(func(s *Shard) { require.Equal(t, 1, s.Evict(m.now, 10, &m.nodes[1].fx)) })
 	m.heal()
 	m.pass(1)

@@ -70,7 +70,7 @@ func TestLateWordOfTheGiver(t *testing.T) {
 			m.slow = map[[2]int]int64{{giver, taker}: 200}
 			if nacked {
 				require.Equal(t, []string{"b"}, n.take("q", 1))
-				n.do(func(s *Shard) { require.True(t, s.Nack(m.now, &id, &n.fx)) })
+				n.do(func(s *Shard) { require.True(t, s.Nack(m.now, &id, nil, &n.fx)) })
 			} else {
 				m.ask(id, between, giver)
 			}
@@ -99,7 +99,7 @@ func TestLateLease(t *testing.T) {
 	m.slow = map[[2]int]int64{{0, 1}: 200}
 	n.do(func(s *Shard) { _, _ = s.Working(m.now, &id, &n.fx) })
 	m.slow = nil
-	n.do(func(s *Shard) { require.True(t, s.Nack(m.now, &id, &n.fx)) })
+	n.do(func(s *Shard) { require.True(t, s.Nack(m.now, &id, nil, &n.fx)) })
 	m.move("q", 0, 2)
 	m.pass(2)
 	m.move("q", 2, 1)
@@ -167,7 +167,7 @@ func (m *mesh) stays(id ID, ms int64) {
 // nack gives a job back at a node, whoever delivered it.
 func (m *mesh) nack(id ID, node int) {
 	n := m.nodes[node]
-	n.do(func(s *Shard) { require.True(m.t, s.Nack(m.now, &id, &n.fx)) })
+	n.do(func(s *Shard) { require.True(m.t, s.Nack(m.now, &id, nil, &n.fx)) })
 }
 
 // WORKING at another holder than the one that delivered the job is heard of when

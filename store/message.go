@@ -22,12 +22,15 @@ const (
 	MsgRefused                    // I cannot take the job you gave me; FlagKnown says that I have a copy of it
 	MsgPause                      // pause this queue as Count says
 	MsgHolders                    // these nodes may hold the job, too
+	MsgFate                       // the job died, or lives again, or has another priority
+	MsgGotFate                    // I know now, and this is what I know; without FlagKnown: I do not know the job
+	MsgPurge                      // delete the jobs of this queue that were created up to Left, of the classes in Count
 	endOfKinds
 )
 
 var kindNames = [...]string{
 	"REPLJOB", "GOTJOB", "ENQUEUE", "WILLQUEUE", "QUEUED", "LEASED", "WORKING", "SETACK", "GOTACK", "DELJOB",
-	"DROPPED", "NEEDJOBS", "YOURJOB", "REFUSED", "PAUSE", "HOLDERS",
+	"DROPPED", "NEEDJOBS", "YOURJOB", "REFUSED", "PAUSE", "HOLDERS", "FATE", "GOTFATE", "PURGE",
 }
 
 // Known reports whether this program knows the kind.
@@ -42,9 +45,10 @@ func (k Kind) String() string {
 
 // Flags of a message.
 const (
-	FlagKnown   = 1 << iota // of GOTACK and REFUSED: the sender holds the job
+	FlagKnown   = 1 << iota // of GOTACK, REFUSED and GOTFATE: the sender holds the job
 	FlagForced              // of QUEUED: a client wanted it, a lease ends
 	FlagWaiting             // of NEEDJOBS: a consumer is blocked
+	FlagHeld                // of LEASED and WORKING: no consumer has it, it waits after a failure
 )
 
 // Message is what nodes say to each other about a job or a queue. Which fields
@@ -63,15 +67,17 @@ type Message struct {
 	Job     *Job   // of REPLJOB and YOURJOB; Expires and NextQueue are from now
 	Queue   []byte // of NEEDJOBS and PAUSE
 	Count   uint32
+	Terms   *Terms // of a job that has any; nil as well if the sender knows of none
 }
 
 // The parts of a message; a byte in front says which are there:
 //
 //	parts 1 | flags 1 | turn 1 | id 24 | state: who 20, left 8 | number 4 | counts: nacks 2, extra 2 |
 //	holders: n 2, ids | queue: count 4, length 2, name |
-//	job: created 8, expires 8, next queue 8, delay 4, retry 4, repl 2, queue length 2, body length 4, queue, body
+//	job: created 8, expires 8, next queue 8, delay 4, retry 4, repl 2, queue length 2, body length 4, queue, body |
+//	terms: see appendTerms
 //
-// What follows is left to later versions, and ignored.
+// Nodes of a version that knows no terms are sent none. What follows is left to later versions, and ignored.
 const (
 	partState = 1 << iota
 	partNumber
@@ -79,6 +85,7 @@ const (
 	partHolders
 	partQueue
 	partJob
+	partTerms
 )
 
 // LongName is how many bytes the name of a queue may have by default. Clients may
@@ -107,6 +114,10 @@ func partsOf(k Kind) byte {
 		return partHolders
 	case MsgNeedJobs, MsgPause:
 		return partQueue
+	case MsgFate, MsgGotFate:
+		return partCounts
+	case MsgPurge:
+		return partState | partQueue
 	}
 	return 0
 }
@@ -116,6 +127,12 @@ func partsOf(k Kind) byte {
 func appendMessage(dst []byte, now int64, m *Message, roll Roll) []byte {
 	le := binary.LittleEndian
 	parts := partsOf(m.Kind)
+	if m.Flags&FlagHeld != 0 {
+		parts |= partCounts
+	}
+	if m.Terms != nil {
+		parts |= partTerms
+	}
 	dst = append(dst, parts, m.Flags, m.Turn)
 	dst = append(dst, m.ID[:]...)
 	if parts&partState != 0 {
@@ -139,6 +156,9 @@ func appendMessage(dst []byte, now int64, m *Message, roll Roll) []byte {
 	}
 	if parts&partJob != 0 {
 		dst = appendJobPart(dst, now, m.Job)
+	}
+	if parts&partTerms != 0 {
+		dst = appendTerms(dst, m.Terms)
 	}
 	return dst
 }
@@ -217,14 +237,21 @@ func DecodeMessage(k Kind, src []byte, roll Roll) (*Message, error) {
 		}
 	}
 	if parts&partJob != 0 {
-		m.Job, err = cutJobPart(src, m)
+		if m.Job, src, err = cutJobPart(src, m); err != nil {
+			return nil, err
+		}
 	}
-	return m, err
+	if parts&partTerms != 0 {
+		if m.Terms, _, err = cutTerms(src); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
 }
 
-func cutJobPart(src []byte, m *Message) (*Job, error) {
+func cutJobPart(src []byte, m *Message) (job *Job, rest []byte, err error) {
 	if len(src) < jobFix {
-		return nil, corrupt("the job of a %s is cut short", m.Kind)
+		return nil, nil, corrupt("the job of a %s is cut short", m.Kind)
 	}
 	le := binary.LittleEndian
 	j := &Job{ID: m.ID, State: Active, Nacks: m.Nacks, Extra: m.Extra}
@@ -234,11 +261,11 @@ func cutJobPart(src []byte, m *Message) (*Job, error) {
 	j.Delay, j.Retry, j.Repl = le.Uint32(src[24:]), le.Uint32(src[28:]), le.Uint16(src[32:])
 	queue, body := uint64(le.Uint16(src[34:])), uint64(le.Uint32(src[36:]))
 	if src = src[jobFix:]; queue+body > uint64(len(src)) {
-		return nil, corrupt("queue of %d and body of %d bytes in %d", queue, body, len(src))
+		return nil, nil, corrupt("queue of %d and body of %d bytes in %d", queue, body, len(src))
 	}
 	name := src[:queue]
 	j.Queue, j.Body = string(name), src[queue:queue+body]
-	return j, j.validate(name)
+	return j, src[queue+body:], j.validate(name)
 }
 
 // Outbox is what a change has to say to other nodes: encoded messages, one after
@@ -268,9 +295,23 @@ func (o *Outbox) Reset() {
 	o.Buf, o.Mail = o.Buf[:0], o.Mail[:0]
 }
 
-// send sends m to all in to but this node.
+// send sends m to all in to but this node. Nodes that know no terms are told what
+// they can read.
 func (s *Shard) send(now int64, to Set, safe bool, m *Message, fx *Effects) {
-	if to = to.Without(Self); to.Empty() {
+	to = to.Without(Self)
+	if old := to.Minus(s.view.Terms); !old.Empty() && (m.Terms != nil || m.Kind > MsgHolders) {
+		to = to.Minus(old)
+		if m.Kind <= MsgHolders {
+			plain := *m
+			plain.Terms = nil
+			s.post(now, old, safe, &plain, fx)
+		}
+	}
+	s.post(now, to, safe, m, fx)
+}
+
+func (s *Shard) post(now int64, to Set, safe bool, m *Message, fx *Effects) {
+	if to.Empty() {
 		return
 	}
 	fx.Outbox.Buf = appendMessage(fx.Outbox.Buf, now, m, s.limits.Roll)

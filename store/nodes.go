@@ -30,6 +30,7 @@ type View struct {
 	Reachable Set  // peers that could hold a copy
 	Linked    Set  // of those, the ones with a link that answers
 	Known     Set  // all peers, reachable or not
+	Terms     Set  // peers of a version that knows priorities, tries and dead jobs
 	Leaving   bool // this node is leaving the cluster
 }
 

@@ -29,11 +29,13 @@ type queue struct {
 	live    bool
 	pause   Pause
 	home    uint32                // segment of the log with its settings, or a later one; 0: none
-	jobs    *btree.BTreeG[uint32] // queued jobs in order of delivery
+	jobs    *line                 // queued jobs in order of delivery
+	dead    *btree.BTreeG[uint32] // dead jobs, the oldest first; nil: there never was one
 	waiters waitList
 	ctime   int64 // came to life
 	atime   int64 // last queued or delivered
 	in, out uint64
+	counts  Counts
 	need    *need // how it gets jobs from other nodes; nil: it never did
 
 	waitedNext, waitedPrev *queue // among those with waiters
@@ -99,19 +101,20 @@ func (s *Shard) awaken(q *queue, now int64) {
 	q.live = true
 	q.ctime, q.atime = now, now
 	q.in, q.out, q.need = 0, 0, nil
+	q.counts.Events = [numEvents]uint64{}
 	if q.jobs == nil {
-		q.jobs = s.newOrder()
+		q.jobs = s.newLine()
 	}
 	s.liveQueues++
 }
 
 // idle reports whether a live queue may die at now.
 func (q *queue) idle(now, limit int64) bool {
-	return q.live && q.pause == 0 && q.jobs.Len() == 0 && q.waiters.len == 0 && now-q.atime > limit
+	return q.live && q.pause == 0 && q.jobs.Len() == 0 && q.waiters.len == 0 && q.counts.Jobs[ClassDead] == 0 && now-q.atime > limit
 }
 
 // Sweep looks at up to n queues, round robin, and drops those that hold no
-// job, no waiter and no pause and were idle for longer than limit
+// queued or dead job, no waiter and no pause and were idle for longer than limit
 // milliseconds.
 func (s *Shard) Sweep(now, limit int64, n int) {
 	for range min(n, len(s.queues)) {
@@ -137,14 +140,19 @@ type QueueStat struct {
 	Blocked int   // consumers waiting
 	In, Out uint64
 	Pause   Pause
-	From    Set // nodes that gave jobs of late
-	Rate    int // jobs they gave a second
+	From    Set   // nodes that gave jobs of late
+	Rate    int   // jobs they gave a second
+	Oldest  int64 // when the oldest of the queued jobs was created, nanoseconds; 0: there is none
+	Counts  Counts
 }
 
 func (q *queue) stat(now int64) QueueStat {
 	st := QueueStat{
 		Name: q.name, Len: q.jobs.Len(), Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, In: q.in, Out: q.out, Pause: q.pause,
-		Rate: q.need.rate(now),
+		Rate: q.need.rate(now), Counts: q.counts,
+	}
+	if h, ok := q.jobs.Oldest(); ok {
+		st.Oldest = q.jobs.s.slots.get(h).ctime
 	}
 	if q.need != nil {
 		for _, g := range q.need.givers {

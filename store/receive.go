@@ -4,6 +4,9 @@ package store
 // error says why a copy, or a job that was given, was not taken: ErrPaused,
 // ErrFull or ErrTooManyQueues.
 func (s *Shard) Receive(now int64, from uint16, m *Message, fx *Effects) error {
+	if !s.agree(now, from, m, fx) {
+		return nil
+	}
 	switch m.Kind {
 	case MsgReplJob:
 		return s.hold(now, from, m, fx)
@@ -37,6 +40,10 @@ func (s *Shard) Receive(now int64, from uint16, m *Message, fx *Effects) error {
 		return err
 	case MsgRefused:
 		s.refused(now, from, m, fx)
+	case MsgFate:
+		s.fate(now, from, m, fx)
+	case MsgGotFate:
+		s.gotFate(now, from, m, fx)
 	case MsgPause:
 		return s.SetPause(now, m.Queue, Pause(m.Count)&(PauseIn|PauseOut), false, fx)
 	}
@@ -45,7 +52,7 @@ func (s *Shard) Receive(now int64, from uint16, m *Message, fx *Effects) error {
 
 // Hash returns by which hash16 the shard that a message concerns is found.
 func (m *Message) Hash() uint16 {
-	if m.Kind == MsgNeedJobs || m.Kind == MsgPause {
+	if m.Kind == MsgNeedJobs || m.Kind == MsgPause || m.Kind == MsgPurge {
 		return Hash16(m.Queue)
 	}
 	return m.ID.Hash()

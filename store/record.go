@@ -19,7 +19,7 @@ type Record struct {
 	Kind string
 	ID   ID // of a put, state or del
 	// Job is what the record says of the job: everything in a put; State,
-	// NextQueue, Nacks and Extra, with the ID, in a state; nil otherwise.
+	// NextQueue, Nacks, Extra and Terms, with the ID, in a state; nil otherwise.
 	Job        *Job
 	Delivered  bool     // of a put or state: delivered here at least once
 	QueuedOnce bool     // of a put or state: was in its queue before
@@ -41,9 +41,9 @@ func ParseRecord(rec []byte) (Record, error) {
 		return Record{}, err
 	}
 	switch rec[0] {
-	case recPut, recPutSet:
+	case recPut, recPutSet, recPutTerms:
 		return parsePut(rec)
-	case recState, recStateSet:
+	case recState, recStateSet, recStateTerms:
 		return parseState(rec)
 	case recDel:
 		return Record{Kind: KindDel, ID: ID(rec[1:delSize])}, nil
@@ -56,9 +56,16 @@ func ParseRecord(rec []byte) (Record, error) {
 func parsePut(rec []byte) (Record, error) {
 	r := Record{Kind: KindPut}
 	body := rec[2:]
-	if rec[0] == recPutSet {
+	var t *Terms
+	if rec[0] != recPut {
 		var err error
 		if body, err = r.holders(body); err != nil {
+			return Record{}, err
+		}
+	}
+	if rec[0] == recPutTerms {
+		var err error
+		if t, body, err = cutTerms(body); err != nil {
 			return Record{}, err
 		}
 	}
@@ -66,6 +73,7 @@ func parsePut(rec []byte) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	j.Terms = t
 	r.ID, r.Job, r.Queue = j.ID, j, j.Queue
 	r.flags(rec[1])
 	return r, nil
@@ -82,9 +90,15 @@ func parseState(rec []byte) (Record, error) {
 		return Record{}, corrupt("state %d, next queue %d", j.State, j.NextQueue)
 	}
 	r := Record{Kind: KindState, ID: id, Job: j}
-	if rec[0] == recStateSet {
-		if _, err := r.holders(rec[stateSize:]); err != nil {
+	if rec[0] != recState {
+		rest, err := r.holders(rec[stateSize:])
+		if err != nil {
 			return Record{}, err
+		}
+		if rec[0] == recStateTerms {
+			if j.Terms, _, err = cutTerms(rest); err != nil {
+				return Record{}, err
+			}
 		}
 	}
 	r.flags(rec[1])

@@ -20,7 +20,16 @@ func RecordHash(rec []byte) (low, high uint16, err error) {
 			return 0, 0, corrupt("a job with its holders in %d bytes", len(rec))
 		}
 		low = binary.BigEndian.Uint16(rec[at:])
-	case rec[0] == recState && len(rec) == stateSize, rec[0] == recStateSet && len(rec) > stateSize:
+	case rec[0] == recPutTerms && len(rec) >= recSetHead:
+		at := recSetHead + int(binary.LittleEndian.Uint16(rec[4:]))*len(NodeID{})
+		if len(rec) >= at+termsFix {
+			at += termsFix + int(binary.LittleEndian.Uint16(rec[at+termsFix-2:])) + 2
+		}
+		if len(rec) < at+len(ID{}) {
+			return 0, 0, corrupt("a job with its terms in %d bytes", len(rec))
+		}
+		low = binary.BigEndian.Uint16(rec[at:])
+	case rec[0] == recState && len(rec) == stateSize, (rec[0] == recStateSet || rec[0] == recStateTerms) && len(rec) > stateSize:
 		low = binary.BigEndian.Uint16(rec[2:])
 	case rec[0] == recDel && len(rec) == delSize:
 		low = binary.BigEndian.Uint16(rec[1:])
@@ -33,7 +42,7 @@ func RecordHash(rec []byte) (low, high uint16, err error) {
 		}
 		return low, high, nil
 	default:
-		return 0, 0, corrupt("record of kind %d with %d bytes; this program knows the kinds 1 to %d", rec[0], len(rec), recStateSet)
+		return 0, 0, corrupt("record of kind %d with %d bytes; this program knows the kinds 1 to %d", rec[0], len(rec), recStateTerms)
 	}
 	return low, low, nil
 }
@@ -49,9 +58,9 @@ func (s *Shard) Replay(rec []byte, segment uint32) error {
 	s.loading, s.segment = true, segment
 	defer s.Detach()
 	switch rec[0] {
-	case recPut, recPutSet:
+	case recPut, recPutSet, recPutTerms:
 		return s.replayPut(rec)
-	case recState, recStateSet:
+	case recState, recStateSet, recStateTerms:
 		return s.replayState(rec)
 	case recDel:
 		if !planted.Is(planted.Resurrect) {
@@ -81,10 +90,17 @@ func cutHolders(src []byte, roll Roll) (sync uint16, holders Set, rest []byte, e
 func (s *Shard) replayPut(rec []byte) error {
 	var sync uint16
 	var holders Set
+	var t *Terms
 	body := rec[2:]
-	if rec[0] == recPutSet {
+	if rec[0] != recPut {
 		var err error
 		if sync, holders, body, err = cutHolders(body, s.limits.Roll); err != nil {
+			return err
+		}
+	}
+	if rec[0] == recPutTerms {
+		var err error
+		if t, body, err = cutTerms(body); err != nil {
 			return err
 		}
 	}
@@ -105,7 +121,10 @@ func (s *Shard) replayPut(rec []byte) error {
 	slot.queue, slot.flags = q.num, slot.flags|rec[1]&keptFlags
 	s.keepBody(slot, j.Delay, j.Body)
 	s.lastCtime = max(s.lastCtime, j.Created)
-	if rec[0] == recPutSet {
+	if t != nil {
+		s.setTerms(h, t)
+	}
+	if !holders.Empty() {
 		s.replayHolders(h, rec[1], sync, holders)
 	}
 	s.enter(h, slot, q)
@@ -162,10 +181,17 @@ func (s *Shard) replayState(rec []byte) error {
 	}
 	var sync uint16
 	var holders Set
-	if rec[0] == recStateSet {
+	var t *Terms
+	if rec[0] != recState {
 		var err error
-		if sync, holders, _, err = cutHolders(rec[stateSize:], s.limits.Roll); err != nil {
+		var rest []byte
+		if sync, holders, rest, err = cutHolders(rec[stateSize:], s.limits.Roll); err != nil {
 			return err
+		}
+		if rec[0] == recStateTerms {
+			if t, _, err = cutTerms(rest); err != nil {
+				return err
+			}
 		}
 	}
 	h := s.index.find((*ID)(rec[2:26]))
@@ -173,17 +199,22 @@ func (s *Shard) replayState(rec []byte) error {
 		return nil
 	}
 	j := s.slots.get(h)
-	s.wheel.stop(h)
+	s.lift(h)
 	j.state, j.flags = state, j.flags&^keptFlags|flags&keptFlags
 	j.qtime = qtime
 	j.nacks = binary.LittleEndian.Uint16(rec[35:])
 	j.extra = binary.LittleEndian.Uint16(rec[37:])
-	if rec[0] == recStateSet {
+	if !holders.Empty() {
 		s.replayHolders(h, flags, sync, holders)
 	} else {
 		s.replayKept(h, flags)
 	}
-	s.wheel.start(h)
+	if t != nil {
+		s.setTerms(h, t)
+	} else if t := s.slots.terms(h); t != nil && state != Active {
+		t.flags &^= termsHeld
+	}
+	s.lay(h)
 	return nil
 }
 
@@ -281,7 +312,7 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 		return
 	}
 	sum.Jobs++
-	s.wheel.stop(h)
+	s.lift(h)
 	queued := j.state == Queued
 	if j.state == WaitRepl {
 		queued = j.qtime == 0
@@ -294,6 +325,10 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 	}
 	delivered := j.flags&flagDelivered != 0
 	switch {
+	case j.state == Dead, j.returns() && dead(s.generation(h)):
+		s.lay(h)
+		s.lie(now, h)
+		return
 	case j.state != Active:
 	case j.retry == 0 && (delivered || !trust.Complete):
 		j.flags, j.qtime = j.flags|flagSpent|flagDelivered, 0
@@ -303,12 +338,12 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 			s.note(h, true, fx)
 		}
 	case queued && (lone || trust.QueueAll || j.retry == 0):
-		s.wheel.start(h)
+		s.lay(h)
 		s.link(now, h, j)
 		sum.Queued++
 		return
 	}
-	s.wheel.start(h)
+	s.lay(h)
 }
 
 // rejoin is how long a node that starts waits for its peers before it queues
@@ -328,7 +363,11 @@ func (s *Shard) settleCopies(now int64, h uint32, j *slot, c *copies, lone bool)
 		s.setConfirmed(h, SetOf(Self))
 		c.ptime = now + rejoin/2 + s.jitter()
 	}
-	if lone || j.retry == 0 {
+	if t := s.slots.terms(h); t != nil && t.generation > 0 && !lone {
+		s.tells[h], t.told = SetOf(Self), 0
+		t.tellAt = now + rejoin/2 + s.jitter()
+	}
+	if lone || j.retry == 0 || j.state == Dead {
 		return
 	}
 	c.asked = askNobody

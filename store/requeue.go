@@ -22,10 +22,10 @@ func (s *Shard) ask(now int64, h uint32, j *slot, c *copies, fx *Effects) {
 	} else {
 		c.asked = askedAll
 	}
-	s.wheel.stop(h)
+	s.lift(h)
 	j.qtime = max(j.qtime, now+askAllBefore) // they need time to answer
-	s.wheel.start(h)
-	s.send(now, to, false, &Message{Kind: MsgWillQueue, ID: j.id, Number: c.number}, fx)
+	s.lay(h)
+	s.send(now, to, false, &Message{Kind: MsgWillQueue, ID: j.id, Number: c.number, Terms: s.silentTerms(h)}, fx)
 }
 
 // willQueue answers a holder that is about to queue a job.
@@ -51,27 +51,37 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
 		s.passOn(now, h, c, from, fx)
 	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
-		s.wheel.stop(h) // both ask at once: let that one be the first, but not for ever
+		s.lift(h) // both ask at once: let that one be the first, but not for ever
 		c.asked = yielded
 		j.qtime = max(j.qtime, now+3*askAllBefore) // that one queues it 2*askAllBefore after its question, and says so
-		s.wheel.start(h)
+		s.lay(h)
 	}
 }
 
 // sayQueued tells nodes that a job is in the queue here.
 func (s *Shard) sayQueued(now int64, h uint32, to Set, flags uint8, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
-	s.send(now, to, false, &Message{
+	m := &Message{
 		Kind: MsgQueued, Flags: flags, ID: j.id, Who: Self, Number: c.number, Left: int64(j.retry) * 1000, Nacks: j.nacks, Extra: j.extra,
-	}, fx)
+		Terms: s.silentTerms(h),
+	}
+	if flags&FlagForced != 0 {
+		m.Terms = s.termsOf(h)
+	}
+	s.send(now, to, false, m, fx)
 }
 
-// sayLeased tells nodes that a consumer of this node has a job.
+// sayLeased tells nodes that a consumer of this node has a job, or that it waits
+// here after a failure.
 func (s *Shard) sayLeased(now int64, h uint32, to Set, k Kind, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
-	s.send(now, to, false, &Message{
-		Kind: k, ID: j.id, Who: Self, Number: c.number, Left: j.qtime - now, Holders: s.holders(h),
-	}, fx)
+	m := &Message{
+		Kind: k, ID: j.id, Who: Self, Number: c.number, Left: j.qtime - now, Holders: s.holders(h), Terms: s.termsOf(h),
+	}
+	if m.Terms != nil && m.Terms.Held {
+		m.Flags, m.Nacks, m.Extra = FlagHeld, j.nacks, j.extra
+	}
+	s.send(now, to, false, m, fx)
 }
 
 // insist tells nodes that a consumer of this node has a job, although it was said
@@ -88,9 +98,13 @@ func (s *Shard) passOn(now int64, h uint32, c *copies, to uint16, fx *Effects) {
 	j := s.slots.get(h)
 	m := &Message{
 		Kind: MsgQueued, ID: j.id, Who: c.who, Number: c.number, Left: c.until - now, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h),
+		Terms: s.silentTerms(h),
 	}
 	if c.said == saidLeased {
 		m.Kind = MsgLeased
+		if m.Left > int64(j.retry)*1000 {
+			m.Flags = FlagHeld
+		}
 	}
 	s.send(now, SetOf(to), false, m, fx)
 }
@@ -114,11 +128,22 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 		return
 	}
 	s.learn(h, m.Holders.With(from).With(m.Who), fx)
-	c := s.slots.copies(h)
+	c, nacked := s.slots.copies(h), m.Nacks > j.nacks
 	if m.Kind == MsgQueued {
 		s.queuedElsewhere(now, from, m, h, fx)
-		return
+	} else {
+		s.leasedElsewhere(now, from, m, h, fx)
 	}
+	if c.who != Self && j.state == Active {
+		s.overtaken(now, h, nacked, m.Who, fx)
+	}
+}
+
+// leasedElsewhere is told that a consumer of a node has a job, or that it waits
+// there after a failure.
+func (s *Shard) leasedElsewhere(now int64, from uint16, m *Message, h uint32, fx *Effects) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	j.nacks, j.extra = max(j.nacks, m.Nacks), max(j.extra, m.Extra)
 	switch own := c.leased(j, now); {
 	case m.Kind == MsgLeased && own && c.asked < askedAll: // its own lease is what counts, until it asks
 	case j.state == Queued:
@@ -197,18 +222,25 @@ func (s *Shard) yields(a, b uint16, id *ID) bool {
 // not acted on: who does asks again, and is told the same.
 func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said, believed bool) {
 	j, c := s.slots.get(h), s.slots.copies(h)
-	until := now + min(m.Left, int64(j.retry)*1000)
+	left := min(m.Left, int64(j.retry)*1000)
+	if m.Flags&FlagHeld != 0 {
+		left = m.Left
+	}
+	until := min(now+left, mostTime-1000)
 	if j.retry == 0 || until <= now || !believed && !s.news(h, from, m) {
 		return
 	}
 	c.heard(m.Number)
 	c.said, c.who, c.until, c.asked = what, m.Who, until, askNobody
-	s.wheel.stop(h)
+	s.lift(h)
+	if t := s.slots.terms(h); t != nil {
+		t.flags &^= termsHeld
+	}
 	j.qtime = until + s.jitter()
 	if what == saidLeased {
 		j.qtime += 2 * askOneBefore // its node queues it when the lease ends
 	}
-	s.wheel.start(h)
+	s.lay(h)
 }
 
 // enqueueAt puts a job that another node handed over into the queue, after its
@@ -232,16 +264,21 @@ func (s *Shard) enqueueAt(now int64, m *Message, fx *Effects) {
 	if c != nil {
 		c.heard(m.Number)
 	}
+	if t := s.slots.terms(h); t != nil && dead(t.generation) {
+		s.lie(now, h)
+		s.noteTerms(h, true, fx)
+		return
+	}
 	if m.Left <= 0 {
 		s.enqueue(now, h, j, byMove, fx)
 		return
 	}
+	s.lift(h)
 	j.flags &^= flagQueuedOnce
-	s.wheel.stop(h)
 	j.qtime = min(now+m.Left, mostTime-1)
 	if c != nil {
 		c.asked = neverAsked
 	}
-	s.wheel.start(h)
+	s.lay(h)
 	s.note(h, true, fx)
 }

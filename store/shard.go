@@ -61,6 +61,7 @@ type Spec struct {
 	Repl   uint16 // nodes that shall hold it
 	Sync   uint16 // nodes that hold it before the producer is answered, up to Repl
 	MaxLen int    // refuse if that many are queued already; 0: no limit
+	Terms  *Terms // nil: those of a job that has none
 
 	External bool  // this node shall be none of them
 	Adder    Adder // told when Sync nodes hold it, if Add says that it waits; may be nil
@@ -82,6 +83,7 @@ type Job struct {
 	Expires   int64  // milliseconds since the epoch
 	NextQueue int64  // milliseconds; when it goes (back) to its queue, 0: never
 	Turn      uint8  // the number of its latest delivery here, modulo 16
+	Terms     *Terms // nil: it has none
 	Holders   Set    // nodes that may hold it
 	Confirmed Set    // nodes that said so while it waits, that know of its acknowledgement
 }
@@ -102,11 +104,14 @@ type Shard struct {
 	spent      *btree.BTreeG[uint32] // jobs that may be evicted, oldest first
 	lastCtime  int64
 	used       int64 // bytes accounted
-	job        Job   // the view that is handed out
+	job        Job   // the view that is handed out,
+	jobTerms   Terms // and its terms
+	counts     Counts
 
 	view      *View // of the other nodes
 	seed      uint64
 	wide      map[uint32]wide
+	tells     map[uint32]Set   // holders that know of a death or a return, of jobs whose holders are told
 	adders    map[uint32]Adder // of jobs that wait for their copies
 	dummies   map[ID]*dummy
 	dummyNext int64             // when the first of them is to be looked at, or before
@@ -134,8 +139,9 @@ func (s *Shard) reset(now int64) {
 	s.names = map[string]*queue{}
 	s.queues, s.freeQueues, s.liveQueues, s.sweepAt = nil, nil, 0, 0
 	s.spent = s.newOrder()
-	s.used = 0
+	s.used, s.counts.Jobs = 0, [numJobClasses]int{}
 	s.live, s.loading = tally{}, false
+	s.tells = map[uint32]Set{}
 	s.wide, s.adders, s.dummies = nil, map[uint32]Adder{}, map[ID]*dummy{}
 	s.dummyNext, s.waited, s.owing = mostTime, nil, false
 	s.hungry = map[string]hunger{}
@@ -204,6 +210,9 @@ func (s *Shard) Add(now int64, spec *Spec, fx *Effects) (waits bool, err error) 
 	}
 	h, j := s.slots.alloc()
 	s.fill(now, j, q, spec)
+	if spec.Terms != nil {
+		s.setTerms(h, spec.Terms)
+	}
 	if spec.Repl > 1 || spec.External {
 		waits = !s.spread(now, h, j, spec, fx)
 	}
@@ -226,7 +235,7 @@ func (s *Shard) enter(h uint32, j *slot, q *queue) {
 	s.index.insert(h)
 	q.refs++
 	s.used += jobCost + int64(chunkSize(j.chunk()))
-	s.wheel.start(h)
+	s.lay(h)
 }
 
 // fill writes a new job into its slot, as yet unqueued.
@@ -269,15 +278,20 @@ const (
 // enqueue puts an active job into its queue. It reports false for one that is
 // queued already, or that must not be delivered again.
 func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bool {
-	if j.state != Active || j.retry == 0 && j.flags&flagDelivered != 0 {
+	if !j.returns() {
 		return false
 	}
-	again, c := j.flags&flagQueuedOnce != 0, s.slots.copies(h)
+	again, c, t := j.flags&flagQueuedOnce != 0, s.slots.copies(h), s.slots.terms(h)
 	switch {
 	case why == byNack:
 		j.nacks = saturate(j.nacks)
+		s.happenedTo(j, EventNacked)
+	case t != nil && t.flags&termsHeld != 0: // it was counted as the delivery failed
 	case why <= byClient && again:
 		j.extra = saturate(j.extra)
+		if why == byAdd {
+			s.happenedTo(j, EventRetried)
+		}
 	}
 	if why == byClient || why == byNack {
 		c.outrank()
@@ -286,6 +300,9 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	if why == byReturn {
 		q.in--
 		q.out -= min(q.out, 1)
+		for _, c := range [...]*Counts{&q.counts, &s.counts} {
+			c.Events[EventDelivered] -= min(c.Events[EventDelivered], 1)
+		}
 	}
 	asked := c != nil && c.asked != neverAsked
 	if others := s.others(h); why <= byNack && (again || asked || why == byNack) && !others.Empty() {
@@ -295,7 +312,11 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 		}
 		s.sayQueued(now, h, others, flags, fx)
 	}
-	s.note(h, true, fx)
+	if t != nil && why <= byNack {
+		s.noteTerms(h, true, fx)
+	} else {
+		s.note(h, true, fx)
+	}
 	s.serve(now, q, fx)
 	return true
 }
@@ -304,14 +325,17 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 func (s *Shard) link(now int64, h uint32, j *slot) *queue {
 	q := s.queues[j.queue]
 	s.awaken(q, now)
+	s.lift(h)
 	j.flags |= flagQueuedOnce
-	s.wheel.stop(h)
+	if t := s.slots.terms(h); t != nil {
+		t.flags &^= termsOut | termsHeld
+	}
 	j.state, j.qtime = Queued, 0
 	if j.retry > 0 {
 		j.qtime = now + int64(j.retry)*1000
 	}
 	s.slots.copies(h).state(saidQueued)
-	s.wheel.start(h)
+	s.lay(h)
 	q.jobs.Load(h)
 	q.atime = now
 	q.in++
@@ -330,7 +354,7 @@ func saturate(n uint16) uint16 {
 func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 	h, _ := q.jobs.PopMin()
 	j := s.slots.get(h)
-	s.wheel.stop(h)
+	s.lift(h)
 	j.state, j.qtime = Active, 0
 	j.flags |= flagDelivered
 	j.flags += 1 << turnShift
@@ -340,13 +364,17 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 		j.flags |= flagSpent
 		s.spent.Load(h)
 	}
+	if t := s.slots.terms(h); t != nil {
+		t.flags |= termsOut
+	}
 	if c := s.slots.copies(h); c != nil {
 		c.state(saidLeased)
 		c.asked = askNobody
 	}
-	s.wheel.start(h)
+	s.lay(h)
 	q.atime = now
 	q.out++
+	s.happened(q, EventDelivered)
 	if q.jobs.Len() == 0 {
 		s.want(now, q, true, fx)
 	}
@@ -357,12 +385,12 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 // unqueue makes a queued job active again without delivering it.
 func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64, fx *Effects) {
 	s.unlink(now, h, j)
-	s.wheel.stop(h)
+	s.lift(h)
 	j.qtime = qtime
 	if c := s.slots.copies(h); c != nil {
 		c.said, c.asked = saidNothing, askNobody
 	}
-	s.wheel.start(h)
+	s.lay(h)
 	s.note(h, true, fx)
 }
 
@@ -370,9 +398,9 @@ func (s *Shard) unqueue(now int64, h uint32, j *slot, qtime int64, fx *Effects) 
 func (s *Shard) unlink(now int64, h uint32, j *slot) {
 	q := s.queues[j.queue]
 	q.jobs.Delete(h)
-	s.wheel.stop(h)
+	s.lift(h)
 	j.state = Active
-	s.wheel.start(h)
+	s.lay(h)
 	q.atime = now
 	q.out++
 }
@@ -412,6 +440,10 @@ func (s *Shard) look(h uint32) *Job {
 		Created: j.ctime, Expires: j.etime, NextQueue: j.qtime, Turn: j.flags >> turnShift,
 		Holders: s.holders(h),
 	}
+	if t := s.slots.terms(h); t != nil {
+		s.jobTerms = t.view(&s.arena)
+		s.job.Terms = &s.jobTerms
+	}
 	if j.state == WaitRepl || j.state == Acked {
 		s.job.Confirmed = s.confirmed(h)
 	}
@@ -420,6 +452,16 @@ func (s *Shard) look(h uint32) *Job {
 		s.job.Body = mem[delayRoom:]
 	}
 	return &s.job
+}
+
+// leaveOrder takes a job out of its place among the queued or the dead.
+func (s *Shard) leaveOrder(h uint32, j *slot, q *queue) {
+	switch j.state {
+	case Queued:
+		q.jobs.Delete(h)
+	case Dead:
+		q.dead.Delete(h)
+	}
 }
 
 // remove unregisters a job and frees its memory.
@@ -432,13 +474,14 @@ func (s *Shard) remove(now int64, h uint32, fx *Effects) {
 	}
 	s.dropCopies(h)
 	q := s.queues[j.queue]
-	if j.state == Queued && !s.loading {
-		q.jobs.Delete(h)
+	if !s.loading {
+		s.leaveOrder(h, j, q)
 	}
 	if j.flags&flagSpent != 0 {
 		s.spent.Delete(h)
 	}
-	s.wheel.stop(h)
+	s.lift(h)
+	s.dropTerms(h)
 	s.index.remove(&j.id)
 	s.used -= jobCost + int64(chunkSize(j.chunk()))
 	s.arena.release(j.body)

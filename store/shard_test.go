@@ -205,7 +205,7 @@ func TestAtMostOnce(t *testing.T) {
 	require.True(t, r.s.Enqueue(r.now, &id, &r.fx))
 	require.Equal(t, []string{"once"}, r.fetch("q", 1))
 	require.False(t, r.s.Enqueue(r.now, &id, &r.fx))
-	require.False(t, r.s.Nack(r.now, &id, &r.fx))
+	require.False(t, r.s.Nack(r.now, &id, nil, &r.fx))
 	r.pass(3600)
 	require.Equal(t, Active, r.get(id).State)
 	r.pass(83000)
@@ -245,13 +245,13 @@ func TestCounters(t *testing.T) {
 	require.True(t, r.s.Enqueue(r.now, &id, &r.fx))
 	require.False(t, r.s.Enqueue(r.now, &id, &r.fx))
 	r.fetch("m", 1)
-	require.True(t, r.s.Nack(r.now, &id, &r.fx))
+	require.True(t, r.s.Nack(r.now, &id, nil, &r.fx))
 	j := r.get(id)
 	require.EqualValues(t, 1, j.Nacks)
 	require.EqualValues(t, 1, j.Extra)
 	for range math.MaxUint16 + 10 {
 		r.s.Dequeue(r.now, &id, &r.fx)
-		r.s.Nack(r.now, &id, &r.fx)
+		r.s.Nack(r.now, &id, nil, &r.fx)
 	}
 	require.EqualValues(t, math.MaxUint16, r.get(id).Nacks, "counters saturate")
 }
@@ -492,7 +492,7 @@ func runModel(t *testing.T, seed uint64, steps int) {
 		case 6:
 			id, m := pick()
 			if r.rnd.IntN(2) == 0 {
-				require.Equal(t, requeue(m), r.s.Nack(r.now, &id, &r.fx))
+				require.Equal(t, requeue(m), r.s.Nack(r.now, &id, nil, &r.fx))
 			} else {
 				require.Equal(t, requeue(m), r.s.Enqueue(r.now, &id, &r.fx))
 			}

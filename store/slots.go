@@ -9,10 +9,11 @@ const (
 	Active                // known here, not queued: delayed, delivered or a replica
 	Queued                // waiting for a consumer
 	Acked                 // acknowledged, waiting for its collection
+	Dead                  // failed too often, or buried: not delivered, until it is put back
 	numStates
 )
 
-var stateNames = [numStates]string{"wait-repl", "active", "queued", "acked"}
+var stateNames = [numStates]string{"wait-repl", "active", "queued", "acked", "dead"}
 
 func (s State) String() string { return stateNames[s] }
 
@@ -76,6 +77,7 @@ type slab struct {
 	slot   *[slabSlots]slot
 	home   *[slabSlots]uint32 // see home; nil while none of them was journalled
 	copies *[slabSlots]copies // see copies; nil while none of them had any
+	terms  *[slabSlots]terms  // see terms; nil while none of them had any
 	free   uint32             // first free slot's handle within the slab, linked by slot.next
 	bump   uint32
 	used   uint32

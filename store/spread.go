@@ -47,7 +47,7 @@ func (s *Shard) spread(now int64, h uint32, j *slot, spec *Spec, fx *Effects) (r
 		own, wanted = Set{}, wanted+1
 		c.flags |= flagExternal
 	}
-	peers := s.pick(wanted, Set{})
+	peers := s.pick(wanted, s.strangers(h))
 	s.setHolders(h, own.Or(peers))
 	s.setConfirmed(h, own)
 	c.ptime = now + spreadFirst
@@ -68,9 +68,22 @@ func (s *Shard) sendCopy(now int64, h uint32, to Set, fx *Effects) {
 	if s.slots.get(h).flags&flagQueuedOnce != 0 {
 		j.NextQueue = 0 // what is left of a delay counts, not of a lease
 	}
+	if dead(s.generation(h)) {
+		to = to.And(s.view.Terms) // others would deliver it
+	}
 	s.send(now, to, false, &Message{
 		Kind: MsgReplJob, ID: j.ID, Number: s.slots.copies(h).number, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j,
+		Terms: s.termsOf(h),
 	}, fx)
+}
+
+// strangers are the nodes that could not take a copy of a job as they do not know
+// its terms.
+func (s *Shard) strangers(h uint32) Set {
+	if s.slots.terms(h) == nil {
+		return Set{}
+	}
+	return s.view.Known.Minus(s.view.Terms)
 }
 
 // got takes note that a node holds a job.
@@ -108,20 +121,25 @@ func (s *Shard) spreads(now int64, h uint32, fx *Effects) {
 		s.ready(now, h, j, fx)
 	}
 	if n >= int(j.repl) && j.state != WaitRepl && c.flags&flagOrigin != 0 { // it may be given away by now
-		s.wheel.stop(h)
+		s.lift(h)
 		c.flags &^= flagOrigin
 		c.ptime = 0
 		s.setConfirmed(h, Set{})
-		s.wheel.start(h)
+		s.lay(h)
 		s.noteSet(h, false, fx)
 	}
 }
 
 // ready makes a job that waited for its copies one that can be delivered.
 func (s *Shard) ready(now int64, h uint32, j *slot, fx *Effects) {
-	s.wheel.stop(h)
+	s.lift(h)
 	j.state = Active
-	s.wheel.start(h)
+	s.lay(h)
+	if dead(s.generation(h)) { // it was buried elsewhere meanwhile
+		s.lie(now, h)
+		s.noteTerms(h, true, fx)
+		return
+	}
 	if j.qtime <= now {
 		q := s.link(now, h, j)
 		s.serve(now, q, fx)
@@ -140,13 +158,13 @@ func (s *Shard) added(h uint32, err error, fx *Effects) {
 func (s *Shard) handOut(now int64, h uint32, fx *Effects) {
 	j, confirmed := s.slots.get(h), s.confirmed(h)
 	to := confirmed.at(int(s.random() % uint64(confirmed.Len())))
-	s.send(now, SetOf(to), false, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: s.slots.copies(h).number, Left: max(0, j.qtime-now)}, fx)
+	s.send(now, SetOf(to), false, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: s.slots.copies(h).number, Left: max(0, j.qtime-now), Terms: s.silentTerms(h)}, fx)
 	if !s.holders(h).In(confirmed) && j.retry == 0 {
 		s.tell(now, s.holders(h).Minus(SetOf(to)), MsgDelJob, &j.id, fx)
 	}
-	s.wheel.stop(h)
+	s.lift(h)
 	j.state = Active // it waits no more
-	s.wheel.start(h)
+	s.lay(h)
 	s.remove(now, h, fx)
 }
 
@@ -163,7 +181,7 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 			more = max(more, 1) // they do not take it
 		}
 	}
-	fresh := s.pick(more, holders)
+	fresh := s.pick(more, holders.Or(s.strangers(h)))
 	if s.learn(h, fresh, fx) {
 		s.send(now, confirmed, false, &Message{Kind: MsgHolders, ID: j.id, Holders: s.holders(h)}, fx)
 	}
@@ -173,13 +191,13 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 	if j.state == WaitRepl {
 		most = spreadAdd
 	}
-	s.wheel.stop(h)
+	s.lift(h)
 	c.tries = min(c.tries+1, 10)
 	c.ptime = now + min(most, int64(spreadFirst)<<c.tries) + s.jitter()/10
 	if to.Empty() && j.state != WaitRepl && c.tries > spreadElsewhere {
 		c.ptime, s.owing = 0, true // until Rouse
 	}
-	s.wheel.start(h)
+	s.lay(h)
 }
 
 // Rouse goes on with spreading jobs of which no node could take a copy, as now
@@ -197,9 +215,9 @@ func (s *Shard) Rouse(now, pos int64, n int) int64 {
 		if c == nil || c.flags&flagOrigin == 0 || c.ptime != 0 || s.slots.get(h).state == Acked {
 			return
 		}
-		s.wheel.stop(h)
+		s.lift(h)
 		c.ptime, c.tries = now+int64(s.random()%rouseSpan), 0
-		s.wheel.start(h)
+		s.lay(h)
 	})
 }
 
@@ -241,10 +259,10 @@ func (s *Shard) hold(now int64, from uint16, m *Message, fx *Effects) error {
 		if h, err = s.register(now, m, holders, from); err != nil {
 			return err
 		}
-		if m.Job.Retry == 0 { // until its sender says ENQUEUE
-			s.wheel.stop(h)
+		if m.Job.Retry == 0 && s.slots.get(h).state == Active { // until its sender says ENQUEUE
+			s.lift(h)
 			s.setAside(now, h, s.slots.get(h), s.slots.copies(h))
-			s.wheel.start(h)
+			s.lay(h)
 		}
 		s.put(h, fx)
 	} else {
@@ -284,6 +302,13 @@ func (s *Shard) register(now int64, m *Message, holders Set, from uint16) (uint3
 	if c := s.slots.copies(h); c != nil {
 		c.who, c.number, c.asked = from, m.Number, askNobody
 	}
+	if m.Terms != nil {
+		s.setTerms(h, m.Terms)
+		s.slots.terms(h).flags &^= termsHeld
+	}
 	s.enter(h, j, q)
+	if m.generation()&1 != 0 && j.retry > 0 {
+		s.lie(now, h)
+	}
 	return h, nil
 }

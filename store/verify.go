@@ -124,7 +124,9 @@ func (s *Shard) verifyQueue(num uint32, q *queue) error {
 // recount is what Verify adds up over the jobs.
 type recount struct {
 	used                 int64
-	refs, queued         []int // by queue
+	refs                 []int // by queue
+	classes              [][numJobClasses]int
+	tells                int
 	spent, adders, wides int
 	chunks               chunks
 	live                 map[uint32]int64 // bytes of records by segment
@@ -146,7 +148,7 @@ func (s *Shard) verifyStructure(now int64) error {
 		return err
 	}
 	n := len(s.queues)
-	sum := &recount{refs: make([]int, n), queued: make([]int, n), live: map[uint32]int64{}}
+	sum := &recount{refs: make([]int, n), classes: make([][numJobClasses]int, n), live: map[uint32]int64{}}
 	var err error
 	if sum.chunks, err = s.arena.verify(); err != nil {
 		return err
@@ -182,8 +184,18 @@ func (s *Shard) verifyJob(now int64, h uint32, sum *recount) error {
 	}
 	sum.used += jobCost + int64(chunkSize(j.chunk()))
 	sum.refs[j.queue]++
-	if j.state == Queued {
-		sum.queued[j.queue]++
+	sum.classes[j.queue][s.class(h)]++
+	if t := s.slots.terms(h); t != nil {
+		sum.used += termsSize + int64(chunkSize(int(t.reasonLen)))
+		if !s.arena.claim(sum.chunks, t.reason, int(t.reasonLen)) {
+			return s.badJob(h, "what was said of it is gone, or another's")
+		}
+		if t.tellAt != 0 {
+			sum.tells++
+		}
+		if _, ok := s.tells[h]; ok != (t.tellAt != 0) {
+			return s.badJob(h, "its holders are to be told of its death or return, and never will be, or the other way round")
+		}
 	}
 	if j.flags&flagSpent != 0 {
 		sum.spent++
@@ -207,7 +219,7 @@ func (s *Shard) verifyJob(now int64, h uint32, sum *recount) error {
 	if home := s.slots.home(h); home == noHome {
 		return s.badJob(h, "its record is at home in no segment")
 	} else if s.journalled(home) {
-		sum.live[home] += s.putSize(j)
+		sum.live[home] += s.putSize(h)
 	}
 	return nil
 }
@@ -238,23 +250,43 @@ func (s *Shard) verifyQueues(sum *recount) error {
 		if err := q.verifyTickets(); err != nil {
 			return err
 		}
-		listed := 0
-		if q.live {
-			if err := s.verifyOrder(q.jobs.Scan, func(j *slot) bool { return j.state == Queued && j.queue == q.num }); err != nil {
-				return err
-			}
-			listed = q.jobs.Len()
+		if q.counts.Jobs != sum.classes[num] {
+			return badQueue(q, "its jobs are counted as %v, and are %v", q.counts.Jobs, sum.classes[num])
 		}
-		if queued := sum.queued[num]; listed > queued || listed < queued && !s.loading {
-			return badQueue(q, "%d of its jobs are queued, %d are in order", queued, listed)
+		if err := s.verifyLines(q); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// verifyLines holds that the queued and the dead jobs of a queue are in order.
+func (s *Shard) verifyLines(q *queue) error {
+	listed, gone := 0, 0
+	if q.live {
+		if err := s.verifyOrder(q.jobs.Scan, s.ranks, func(j *slot) bool { return j.state == Queued && j.queue == q.num }); err != nil {
+			return err
+		}
+		listed = q.jobs.Len()
+	}
+	if q.dead != nil {
+		if err := s.verifyOrder(q.dead.Scan, s.before, func(j *slot) bool { return j.state == Dead && j.queue == q.num }); err != nil {
+			return err
+		}
+		gone = q.dead.Len()
+	}
+	if queued := q.counts.Jobs[ClassQueued]; listed > queued || listed < queued && !s.loading {
+		return badQueue(q, "%d of its jobs are queued, %d are in order", queued, listed)
+	}
+	if lie := q.counts.Jobs[ClassDead]; gone > lie || gone < lie && !s.loading {
+		return badQueue(q, "%d of its jobs are dead, %d are in order", lie, gone)
 	}
 	return nil
 }
 
 // verifyOrder holds that the jobs of a tree are of those that belong there, in
 // order.
-func (s *Shard) verifyOrder(scan func(func(uint32) bool), belongs func(*slot) bool) (err error) {
+func (s *Shard) verifyOrder(scan func(func(uint32) bool), before func(a, b uint32) bool, belongs func(*slot) bool) (err error) {
 	last := uint32(0)
 	scan(func(h uint32) bool {
 		switch {
@@ -262,7 +294,7 @@ func (s *Shard) verifyOrder(scan func(func(uint32) bool), belongs func(*slot) bo
 			err = broken("job %d of the order is gone", h)
 		case !belongs(s.slots.get(h)):
 			err = s.badJob(h, "it is not one of that order")
-		case last != 0 && !s.before(last, h):
+		case last != 0 && !before(last, h):
 			err = s.badJob(h, "it is out of order")
 		}
 		last = h
@@ -299,10 +331,12 @@ func (s *Shard) verifySums(sum *recount) error {
 		return broken("%d jobs have adders, of %d adders", sum.adders, len(s.adders))
 	case sum.wides != len(s.wide):
 		return broken("%d jobs have wide sets, of %d wide sets", sum.wides, len(s.wide))
+	case sum.tells != len(s.tells):
+		return broken("the holders of %d jobs are to be told, of %d jobs", sum.tells, len(s.tells))
 	case len(s.hungry) > hungryMost:
 		return broken("nodes wait for jobs of %d queues", len(s.hungry))
 	}
-	if err := s.verifyOrder(s.spent.Scan, func(j *slot) bool { return j.flags&flagSpent != 0 }); err != nil {
+	if err := s.verifyOrder(s.spent.Scan, s.before, func(j *slot) bool { return j.flags&flagSpent != 0 }); err != nil {
 		return err
 	}
 	if err := sum.chunks.left(); err != nil {
@@ -369,6 +403,10 @@ func (s *Shard) verifyState(h uint32, hashes []uint16) error {
 		return s.badJob(h, "it is queued, and was not")
 	case j.state == Queued && j.retry == 0 && delivered:
 		return s.badJob(h, "it is queued again, at most once")
+	case j.state == Dead && (!dead(s.generation(h)) || j.qtime != 0 || delivered && j.retry == 0):
+		return s.badJob(h, "it is dead, and should not be")
+	case (j.state == Queued || j.returns()) && dead(s.generation(h)):
+		return s.badJob(h, "it is not dead, and should be")
 	case s.adders[h] != nil && j.state != WaitRepl:
 		return s.badJob(h, "its adder waits, and it does not")
 	case c == nil && (j.state == Acked || j.state == WaitRepl):

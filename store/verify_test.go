@@ -165,7 +165,13 @@ func TestVerifyFindsFaults(t *testing.T) {
 			_, j, _ := r.one(func(j *slot, _ *copies) bool { return j.state == Queued && j.retry == 0 })
 			j.flags |= flagDelivered
 		},
-		`no other node knows it`: func(r *rig) { _, j, _ := r.one(leased); j.state, j.qtime = WaitRepl, 0 },
+		`no other node knows it`: func(r *rig) {
+			h, j, _ := r.one(leased)
+			r.s.count(h, -1)
+			j.state, j.qtime = WaitRepl, 0
+			r.s.count(h, 1)
+		},
+		`jobs are counted as`:  func(r *rig) { r.s.names["q"].counts.Jobs[ClassQueued]++ },
 		`and has a body`: func(r *rig) {
 			h, j, _ := r.in(Acked)
 			j.bodyLen = 4

@@ -37,6 +37,9 @@ func (s *slots) deadline(h uint32) int64 {
 	if c != nil && c.ptime != 0 {
 		at = min(at, c.ptime)
 	}
+	if t := s.terms(h); t != nil && t.tellAt != 0 {
+		at = min(at, t.tellAt)
+	}
 	return at
 }
 

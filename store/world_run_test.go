@@ -181,7 +181,7 @@ func (w *world) step(step int) {
 		n.do(func(s *Shard) { _, _ = s.Working(now, &id, &n.fx) })
 	case k < 68:
 		w.note(id, "nack at %d", n.num)
-		n.do(func(s *Shard) { s.Nack(now, &id, &n.fx) })
+		n.do(func(s *Shard) { s.Nack(now, &id, nil, &n.fx) })
 	case k < 71:
 		if !j.once {
 			w.note(id, "dequeue at %d", n.num)

@@ -1,0 +1,96 @@
+package store
+
+// Class says where a job is in its life more finely than its State does.
+type Class uint8
+
+// The classes of jobs that Counts tells apart.
+const (
+	ClassWaiting Class = iota // for copies
+	ClassActive               // delivered, or a copy of what another node has
+	ClassDelayed              // waits for the end of a DELAY or back-off
+	ClassQueued
+	ClassAcked
+	ClassDead
+	numJobClasses
+)
+
+// class returns where a job is in its life.
+func (s *Shard) class(h uint32) Class {
+	switch j := s.slots.get(h); j.state {
+	case WaitRepl:
+		return ClassWaiting
+	case Queued:
+		return ClassQueued
+	case Acked:
+		return ClassAcked
+	case Dead:
+		return ClassDead
+	default:
+		if t := s.slots.terms(h); j.flags&flagQueuedOnce == 0 || t != nil && t.flags&termsHeld != 0 {
+			return ClassDelayed
+		}
+		return ClassActive
+	}
+}
+
+// lift takes a job out of the wheel and the counts, so that it may be changed;
+// lay puts it back.
+func (s *Shard) lift(h uint32) {
+	s.count(h, -1)
+	s.wheel.stop(h)
+}
+
+func (s *Shard) lay(h uint32) {
+	s.wheel.start(h)
+	s.count(h, 1)
+}
+
+func (s *Shard) count(h uint32, n int) {
+	k := s.class(h)
+	s.counts.Jobs[k] += n
+	s.queues[s.slots.get(h).queue].counts.Jobs[k] += n
+}
+
+// Event is something that Counts counts.
+type Event uint8
+
+// The events of Counts.
+const (
+	EventDelivered Event = iota // a delivery, unless it never reached its client
+	EventAcked                  // a job was acknowledged here
+	EventNacked                 // a consumer gave a job back here
+	EventExpired                // the TTL of a job ended before it was acknowledged
+	EventRetried                // a job was queued again as a lease ran out
+	EventDied                   // a job died or was buried here
+	EventKicked                 // a dead job was put back here
+	EventPurged                 // QPURGE deleted a job here
+	numEvents
+)
+
+// Counts is what a queue, or all queues of a shard or node, have and did.
+type Counts struct {
+	Jobs   [numJobClasses]int // by Class
+	Events [numEvents]uint64  // since the queue came to life, or the node started
+}
+
+// Add adds the counts of another.
+func (c *Counts) Add(o *Counts) {
+	for k, n := range o.Jobs {
+		c.Jobs[k] += n
+	}
+	for k, n := range o.Events {
+		c.Events[k] += n
+	}
+}
+
+// Counts returns those of all queues of the shard.
+func (s *Shard) Counts() Counts { return s.counts }
+
+// happened counts an event, of a queue and of all.
+func (s *Shard) happened(q *queue, e Event) {
+	q.counts.Events[e]++
+	s.counts.Events[e]++
+}
+
+// happenedTo is happened for the queue of a job.
+func (s *Shard) happenedTo(j *slot, e Event) { s.happened(s.queues[j.queue], e) }
