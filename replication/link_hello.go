@@ -18,13 +18,18 @@ type Hello struct {
 	Versions [2]uint8
 	Session  uint64 // of the connection: chosen by who dials, repeated by who answers
 	Leaving  bool   // the node is about to leave the cluster
+	Terms    bool   // the node knows what messages say of the terms of jobs
 }
 
 // maxHello bounds the length of a frame from somebody who is not known yet, and
 // of the frames that come back on an outbound link.
 const maxHello = 4 << 10
 
-const helloLeaving = 1 << 0
+// Flags of a hello.
+const (
+	helloLeaving = 1 << iota
+	helloTerms
+)
 
 // The part of a hello of fixed size: id, session, versions, flags, ports.
 const helloFixed = 20 + 8 + 2 + 1 + 2 + 2
@@ -37,6 +42,9 @@ func appendHello(dst []byte, h *Hello) []byte {
 	var flags byte
 	if h.Leaving {
 		flags |= helloLeaving
+	}
+	if h.Terms {
+		flags |= helloTerms
 	}
 	dst = append(dst, h.ID[:]...)
 	dst = binary.LittleEndian.AppendUint64(dst, h.Session)
@@ -59,7 +67,7 @@ func parseHello(b []byte) (h Hello, err error) {
 	b = b[copy(h.ID[:], b):]
 	h.Session = binary.LittleEndian.Uint64(b)
 	h.Versions = [2]uint8{b[8], b[9]}
-	h.Leaving = b[10]&helloLeaving != 0
+	h.Leaving, h.Terms = b[10]&helloLeaving != 0, b[10]&helloTerms != 0
 	h.Port = binary.LittleEndian.Uint16(b[11:])
 	h.BusPort = binary.LittleEndian.Uint16(b[13:])
 	b = b[15:]

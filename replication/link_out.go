@@ -23,6 +23,7 @@ type link struct {
 	nc      net.Conn
 	frames  *frameReader
 	session uint64
+	terms   bool // the peer knows the terms of jobs
 	out     *outbox
 }
 
@@ -85,6 +86,7 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 		p.links.bye(nc, err)
 		return nil, err
 	}
+	k.terms = other.Terms
 	k.out = newOutbox(int64(p.links.o.OutboxBytes), p.links.o.Now)
 	p.answered(time.Since(began))
 	return k, nil

@@ -14,6 +14,7 @@ type LinkState struct {
 	RTT      time.Duration // of the last answer
 	Outbox   int           // bytes that wait to be sent
 	Session  uint64        // of the established link, what the peer's Receive is told; 0 without
+	Terms    bool          // the peer of the established link knows the terms of jobs
 }
 
 // State returns the state of the link to a peer; the zero state if the node is
@@ -27,7 +28,7 @@ func (l *Links) State(id store.NodeID) LinkState {
 	s := LinkState{PingSent: p.asked, Pong: p.pong, RTT: p.rtt}
 	p.mu.Unlock()
 	if k := p.link.Load(); k != nil {
-		s.Up, s.Session, s.Outbox = true, k.session, int(k.out.size())
+		s.Up, s.Session, s.Outbox, s.Terms = true, k.session, int(k.out.size()), k.terms
 	}
 	return s
 }

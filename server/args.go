@@ -25,13 +25,14 @@ type addJob struct {
 }
 
 // parseAddJob parses ADDJOB queue body ms-timeout [REPLICATE n] [SYNC n]
-// [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC] and checks all that does not depend on
+// [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [PRIORITY n] [MAXTRIES n] [BACKOFF base max] [ASYNC] and checks all that does not depend on
 // the node. copies is how many nodes hold the job if it does not say.
 func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err error) {
 	spec := &req.spec
 	spec.Queue, spec.Body = args[1], args[2]
 	spec.TTL = defaultTTL
 	retry := int64(-1)
+	terms := node.Terms{Priority: node.DefaultPriority}
 	for i := 4; i < len(args); i++ {
 		word := args[i]
 		if is(word, "ASYNC") {
@@ -61,12 +62,26 @@ func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err
 		case is(word, "MAXLEN"):
 			n, err = option(args[i], 1, math.MaxInt64, "ERR MAXLEN must be a positive number", "")
 			spec.MaxLen = int(n)
+		case is(word, "PRIORITY"):
+			n, err = option(args[i], 0, math.MaxUint32, errPriority, "")
+			terms.Priority = uint32(n)
+		case is(word, "MAXTRIES"):
+			n, err = option(args[i], 0, math.MaxUint16, "ERR MAXTRIES must be between 0 and 65535; 0 is no limit", "")
+			terms.Limit = uint16(n)
+		case is(word, "BACKOFF"):
+			if i++; i == len(args) {
+				return req, errSyntax
+			}
+			terms.Base, terms.Most, err = backOff(args[i-1], args[i])
 		default:
 			err = errSyntax
 		}
 		if err != nil {
 			return req, err
 		}
+	}
+	if !terms.Plain() {
+		spec.Terms = &terms
 	}
 	if req.timeout, err = parseTimeout(args[3]); err != nil {
 		return req, err
@@ -76,6 +91,20 @@ func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err
 	}
 	spec.Retry = uint32(retry)
 	return req, checkAddJob(&req, cfg, copies)
+}
+
+// backOff reads the seconds of BACKOFF.
+func backOff(first, last []byte) (base, most uint32, err error) {
+	const text = "ERR BACKOFF takes two times in seconds, the first and the longest, from 1 to 4294967295"
+	a, err := option(first, 1, maxSeconds, text, "")
+	if err != nil {
+		return 0, 0, err
+	}
+	b, err := option(last, 1, maxSeconds, text, "")
+	if err == nil && b < a {
+		err = fault(fmt.Sprintf("ERR BACKOFF %d %d: the longest time is shorter than the first", a, b))
+	}
+	return uint32(a), uint32(b), err
 }
 
 // option reads an option's number. One below the least has the reference's
@@ -103,6 +132,10 @@ func checkAddJob(req *addJob, cfg *config.Config, copies int) error {
 		return fault(fmt.Sprintf("ERR SYNC %d is more than the %d nodes that shall hold the job; see REPLICATE", spec.Sync, copies))
 	case copies > 1 && spec.Retry == 0:
 		return fault("ERR With RETRY set to 0 please explicitly set  REPLICATE to 1 (at-most-once delivery)")
+	case spec.Retry == 0 && spec.Terms != nil && spec.Terms.Limit > 0:
+		return fault("ERR MAXTRIES needs RETRY above 0: a job with RETRY 0 is delivered once at most")
+	case spec.Retry == 0 && spec.Terms != nil && spec.Terms.Base > 0:
+		return fault("ERR BACKOFF needs RETRY above 0: a job with RETRY 0 is delivered once at most")
 	case spec.Delay >= spec.TTL:
 		return fault("ERR The specified DELAY is greater than TTL. Job refused since would never be delivered")
 	case int64(len(spec.Body)) > cfg.MaxJobSize:

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/disqo/disqo/server/node"
 )
 
 // section is a part of INFO.
@@ -124,6 +126,15 @@ func infoStats(s *Server, p func(string, any)) {
 	p("instantaneous_output_kbps", fmt.Sprintf("%.2f", rate[2]/1024))
 	p("rejected_connections", s.stats.rejected.Load())
 	p("latest_fork_usec", 0)
+	counts := s.node.Counts()
+	p("jobs_queued", counts.Jobs[node.ClassQueued])
+	p("jobs_active", counts.Jobs[node.ClassActive])
+	p("jobs_delayed", counts.Jobs[node.ClassDelayed])
+	p("jobs_dead", counts.Jobs[node.ClassDead])
+	p("jobs_wait_repl", counts.Jobs[node.ClassWaiting])
+	for _, e := range events {
+		p(e.long, counts.Events[e.event])
+	}
 }
 
 func infoCPU(_ *Server, p func(string, any)) {

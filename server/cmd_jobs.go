@@ -5,7 +5,7 @@ import (
 	"github.com/disqo/disqo/server/resp"
 )
 
-// ADDJOB queue body ms-timeout [REPLICATE n] [SYNC n] [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [ASYNC]
+// ADDJOB queue body ms-timeout [REPLICATE n] [SYNC n] [DELAY s] [RETRY s] [TTL s] [MAXLEN n] [PRIORITY n] [MAXTRIES n] [BACKOFF base max] [ASYNC]
 func cmdAddJob(s *session, args [][]byte) {
 	req, err := parseAddJob(args, s.srv.cfg.Get(), s.srv.node.DefaultCopies())
 	if err != nil {
@@ -171,9 +171,6 @@ func cmdDelJob(s *session, args [][]byte) { s.each(args, s.srv.node.Delete) }
 // ENQUEUE id [id ...]
 func cmdEnqueue(s *session, args [][]byte) { s.each(args, s.srv.node.Enqueue) }
 
-// NACK id [id ...]
-func cmdNack(s *session, args [][]byte) { s.each(args, s.srv.node.Nack) }
-
 // DEQUEUE id [id ...]
 func cmdDequeue(s *session, args [][]byte) { s.each(args, s.srv.node.Dequeue) }
 
@@ -194,29 +191,70 @@ func cmdWorking(s *session, args [][]byte) {
 	s.reply.Int(int64(retry))
 }
 
-// SHOW id
+// SHOW id [FULL]
 func cmdShow(s *session, args [][]byte) {
 	id, ok, err := node.ParseID(args[1])
 	if err != nil {
 		s.fail(err)
 		return
 	}
-	if ok && s.srv.node.Get(&id, s.show) {
+	show := s.show
+	if len(args) > 2 {
+		show = s.showFull
+	}
+	if ok && s.srv.node.Get(&id, show) {
 		return
 	}
 	if expires, kept := s.srv.node.Dummy(&id); ok && kept {
-		s.showJob(&node.Job{ID: id, State: node.Acked, Expires: expires}, false)
+		s.showJob(&node.Job{ID: id, State: node.Acked, Expires: expires}, false, showPlain)
 		return
 	}
 	s.reply.Null()
 }
 
 // show writes all about a job, in the reference's order.
-func (s *session) show(j *node.Job) { s.showJob(j, true) }
+func (s *session) show(j *node.Job) { s.showJob(j, true, showPlain) }
 
-// showJob is show. Of a job that is not known, only its acknowledgement, there is
-// neither queue nor body.
-func (s *session) showJob(j *node.Job, known bool) {
+// showPlain and showMost are how many elements SHOW has, and SHOW FULL.
+const (
+	showPlain = 30
+	showMost  = showPlain + 16
+)
+
+// showFull is show, and the terms of the job.
+func (s *session) showFull(j *node.Job) {
+	s.showJob(j, true, showMost)
+	t := node.Terms{Priority: node.DefaultPriority}
+	if j.Terms != nil {
+		t = *j.Terms
+	}
+	r := &s.reply
+	for _, f := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"priority", int64(t.Priority)},
+		{"max-tries", int64(t.Limit)},
+		{"tries", int64(t.Tries)},
+		{"backoff-base", int64(t.Base)},
+		{"backoff-max", int64(t.Most)},
+		{"backing-off", int64(bit(t.Held))},
+		{"generation", int64(t.Generation)},
+	} {
+		r.BulkString(f.name)
+		r.Int(f.value)
+	}
+	r.BulkString("reason")
+	if len(t.Reason) == 0 {
+		r.Null()
+	} else {
+		r.Bulk(t.Reason)
+	}
+}
+
+// showJob is show, as the first of so many elements. Of a job that is not known,
+// only its acknowledgement, there is neither queue nor body.
+func (s *session) showJob(j *node.Job, known bool, elements int) {
 	content := func(write func()) {
 		if known {
 			write()
@@ -226,7 +264,7 @@ func (s *session) showJob(j *node.Job, known bool) {
 	}
 	now := s.srv.node.Now()
 	r := &s.reply
-	r.Array(30)
+	r.Array(elements)
 	r.BulkString("id")
 	writeID(r, &j.ID)
 	r.BulkString("queue")

@@ -35,7 +35,7 @@ func cmdQPeek(s *session, args [][]byte) {
 	}
 }
 
-// QSTAT queue
+// QSTAT queue [FULL]
 func cmdQStat(s *session, args [][]byte) {
 	q, ok := s.srv.node.QueueStat(args[1])
 	if !ok {
@@ -44,7 +44,12 @@ func cmdQStat(s *session, args [][]byte) {
 	}
 	now := s.srv.node.Now()
 	r := &s.reply
-	r.Array(20)
+	const plain, most = 20, 44
+	if len(args) > 2 {
+		r.Array(most)
+	} else {
+		r.Array(plain)
+	}
 	r.BulkString("name")
 	r.BulkString(q.Name)
 	number := func(name string, n int64) {
@@ -62,6 +67,35 @@ func cmdQStat(s *session, args [][]byte) {
 	number("jobs-out", int64(q.Out))
 	r.BulkString("pause")
 	r.BulkString(q.Pause.String())
+	if len(args) == 2 {
+		return
+	}
+	number("active", int64(q.Counts.Jobs[node.ClassActive]))
+	number("delayed", int64(q.Counts.Jobs[node.ClassDelayed]))
+	number("dead", int64(q.Counts.Jobs[node.ClassDead]))
+	oldest := int64(0)
+	if q.Oldest > 0 {
+		oldest = max(0, now-q.Oldest/1e6) / 1000
+	}
+	number("oldest-age", oldest)
+	for _, e := range events {
+		number(e.short, int64(q.Counts.Events[e.event]))
+	}
+}
+
+// events are the events that are counted, as QSTAT FULL and INFO call them.
+var events = [...]struct {
+	event       node.Event
+	short, long string
+}{
+	{node.EventDelivered, "delivered", "total_jobs_delivered"},
+	{node.EventAcked, "acked", "total_jobs_acked"},
+	{node.EventNacked, "nacked", "total_jobs_nacked"},
+	{node.EventExpired, "expired", "total_jobs_expired"},
+	{node.EventRetried, "retries", "total_jobs_retries"},
+	{node.EventDied, "died", "total_jobs_died"},
+	{node.EventKicked, "kicked", "total_jobs_kicked"},
+	{node.EventPurged, "purged", "total_jobs_purged"},
 }
 
 // PAUSE queue option [option ...]: the options say what the pause shall be,
@@ -234,7 +268,7 @@ func cmdQScan(s *session, args [][]byte) {
 // JSCAN [cursor] [COUNT n] [BUSYLOOP] [QUEUE q] [STATE s]... [REPLY id|all]
 func cmdJScan(s *session, args [][]byte) {
 	var queue []byte
-	var states [4]bool
+	var states [node.NumStates]bool
 	anyState, all := true, false
 	var a scanArgs
 	err := a.parse(args, func(word []byte, rest [][]byte) (int, error) {

@@ -26,6 +26,7 @@ const (
 	noMulti                 // refused within MULTI
 	secret                  // not shown by MONITOR and SLOWLOG: it may hold a password
 	overtakes               // executed while ADDJOBs before it wait for their copies
+	full                    // takes a word FULL more than its arity says
 )
 
 var flagNames = [...]string{"write", "readonly", "denyoom", "admin", "random", "loading", "skip_monitor", "fast"}
@@ -50,6 +51,15 @@ func (c *commandStats) add(took time.Duration) {
 	c.nanos.Add(int64(took))
 }
 
+// takes reports whether the number of words is right.
+func (c *command) takes(args [][]byte) bool {
+	n := len(args)
+	if c.arity <= 0 {
+		return n >= -c.arity
+	}
+	return n == c.arity || n == c.arity+1 && c.flags&full != 0 && is(args[n-1], "FULL")
+}
+
 func (c *command) flagNames() (names []string) {
 	for f := c.flags & (1<<len(flagNames) - 1); f != 0; f &= f - 1 {
 		names = append(names, flagNames[bits.TrailingZeros(uint(f))])
@@ -57,8 +67,8 @@ func (c *command) flagNames() (names []string) {
 	return names
 }
 
-// table returns the command table. Up to fastack it is the reference's; what
-// follows is what Redis clients need to connect.
+// table returns the command table. Up to fastack it is the reference's; then comes
+// what goes past it, and what Redis clients need to connect.
 func table() []command {
 	return []command{
 		{"auth", cmdAuth, -2, readonly | loading | fast | preAuth | immediate | secret, nil},
@@ -78,12 +88,12 @@ func table() []command {
 		{"addjob", cmdAddJob, -4, write | denyOOM | fast | overtakes, nil},
 		{"ackjob", cmdAckJob, -1, write | fast | overtakes, nil},
 		{"deljob", cmdDelJob, -1, write | fast, nil},
-		{"show", cmdShow, 2, readonly | fast, nil},
+		{"show", cmdShow, 2, readonly | fast | full, nil},
 		{"loadjob", cmdLoadJob, 2, write, nil},
 		{"bgrewriteaof", cmdBgRewriteAOF, 1, readonly | admin, nil},
 		{"qlen", cmdQLen, 2, readonly | fast, nil},
 		{"qpeek", cmdQPeek, 3, readonly, nil},
-		{"qstat", cmdQStat, 2, readonly | fast, nil},
+		{"qstat", cmdQStat, 2, readonly | fast | full, nil},
 		{"qscan", cmdQScan, -1, readonly, nil},
 		{"jscan", cmdJScan, -1, readonly, nil},
 		{"enqueue", cmdEnqueue, -1, write | denyOOM | fast, nil},
@@ -93,6 +103,12 @@ func table() []command {
 		{"pause", cmdPause, -3, readonly | fast, nil},
 		{"getjob", cmdGetJob, -2, write | fast, nil},
 		{"fastack", cmdFastAck, -1, write | fast | overtakes, nil},
+
+		{"bury", cmdBury, -2, write | fast, nil},
+		{"kick", cmdKick, -2, write | denyOOM, nil},
+		{"kickjob", cmdKickJob, -2, write | denyOOM | fast, nil},
+		{"promote", cmdPromote, -2, write | fast, nil},
+		{"qpurge", cmdQPurge, -2, write, nil},
 
 		{"multi", cmdMulti, 1, readonly | fast | immediate, nil},
 		{"exec", cmdExec, 1, write | immediate, nil},

@@ -300,7 +300,7 @@ func (s *session) admit(args [][]byte) (cmd *command, fault string) {
 		}
 		return nil, "ERR unknown command '" + resp.Echo(args[0]) + "'"
 	}
-	if cmd.arity > 0 && len(args) != cmd.arity || len(args) < -cmd.arity {
+	if !cmd.takes(args) {
 		return cmd, "ERR wrong number of arguments for '" + cmd.name + "' command"
 	}
 	cfg := s.srv.cfg.Get()

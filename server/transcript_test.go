@@ -38,7 +38,7 @@ var intended = []servertest.Difference{
 	},
 	{
 		Section: 1, Request: `*2\r\n$7\r\nCOMMAND\r\n$5\r\nCOUNT\r\n`,
-		Reply:  `:40\r\n`,
+		Reply:  `:45\r\n`,
 		Reason: `clients.md 2.7, 2.9, 2.12: MULTI EXEC DISCARD ECHO SELECT READONLY RESET QUIT are commands too`,
 	},
 	{

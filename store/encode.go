@@ -70,7 +70,7 @@ func DecodeJob(src []byte) (*Job, error) {
 // validate refuses what no node could have written.
 func (j *Job) validate(queue []byte) error {
 	switch {
-	case j.State >= numStates:
+	case j.State >= NumStates:
 		return corrupt("state %d", j.State)
 	case j.Created < 0 || !possible(j.Expires) || !possible(j.NextQueue):
 		return corrupt("impossible time")

@@ -86,7 +86,7 @@ func parseState(rec []byte) (Record, error) {
 		ID: id, State: State(rec[26]), NextQueue: int64(le.Uint64(rec[27:])),
 		Nacks: le.Uint16(rec[35:]), Extra: le.Uint16(rec[37:]),
 	}
-	if j.State >= numStates || !possible(j.NextQueue) {
+	if j.State >= NumStates || !possible(j.NextQueue) {
 		return Record{}, corrupt("state %d, next queue %d", j.State, j.NextQueue)
 	}
 	r := Record{Kind: KindState, ID: id, Job: j}

@@ -51,7 +51,7 @@ func TestParseRecordRefuses(t *testing.T) {
 	state := append([]byte{recState}, make([]byte, stateSize-1)...)
 	_, err := ParseRecord(state)
 	require.NoError(t, err)
-	state[26] = byte(numStates)
+	state[26] = byte(NumStates)
 	for name, rec := range map[string][]byte{
 		"empty": nil, "kind": {99}, "put": append([]byte{recPut}, make([]byte, putFix)...), "state": state,
 		"short": state[:9], "pause": {recQueue, 4, 'q'}, "flush": {recFlush, 9, 0, 3, 0},

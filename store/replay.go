@@ -172,7 +172,7 @@ func (j *Job) slot() slot {
 
 func (s *Shard) replayState(rec []byte) error {
 	state, flags := State(rec[26]), rec[1]
-	if state >= numStates {
+	if state >= NumStates {
 		return corrupt("state %d", state)
 	}
 	qtime := int64(binary.LittleEndian.Uint64(rec[27:]))

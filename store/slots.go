@@ -5,15 +5,15 @@ package store
 type State uint8
 
 const (
-	WaitRepl State = iota // not yet on enough nodes
-	Active                // known here, not queued: delayed, delivered or a replica
-	Queued                // waiting for a consumer
-	Acked                 // acknowledged, waiting for its collection
-	Dead                  // failed too often, or buried: not delivered, until it is put back
-	numStates
+	WaitRepl  State = iota // not yet on enough nodes
+	Active                 // known here, not queued: delayed, delivered or a replica
+	Queued                 // waiting for a consumer
+	Acked                  // acknowledged, waiting for its collection
+	Dead                   // failed too often, or buried: not delivered, until it is put back
+	NumStates              // how many there are
 )
 
-var stateNames = [numStates]string{"wait-repl", "active", "queued", "acked", "dead"}
+var stateNames = [NumStates]string{"wait-repl", "active", "queued", "acked", "dead"}
 
 func (s State) String() string { return stateNames[s] }
 

@@ -170,7 +170,7 @@ func (s *Shard) verifyStructure(now int64) error {
 // verifyJob holds that a job is known where it must be, and adds it up.
 func (s *Shard) verifyJob(now int64, h uint32, sum *recount) error {
 	j, c := s.slots.get(h), s.slots.copies(h)
-	if j.state >= numStates || int(j.queue) >= len(s.queues) || s.queues[j.queue] == nil {
+	if j.state >= NumStates || int(j.queue) >= len(s.queues) || s.queues[j.queue] == nil {
 		return s.badJob(h, "it has no state or no queue")
 	}
 	if s.index.find(&j.id) != h {

@@ -22,9 +22,13 @@ func (n *Node) Add(spec *store.Spec, async bool, m *Mark) (id store.ID, waits bo
 		copies, spec.Sync = spec.Repl, 1
 	}
 	leaving, short := n.Leaving(), n.Level() > 0
+	reachable := n.Reachable()
+	if spec.Terms != nil {
+		reachable = n.suitable()
+	}
 	spec.External = leaving || short
 	_, err = replication.Plan(replication.Situation{
-		Copies: int(copies), Reachable: n.Reachable(), Leaving: leaving, LowMemory: short,
+		Copies: int(copies), Reachable: reachable, Leaving: leaving, LowMemory: short,
 	})
 	if err != nil {
 		return store.ID{}, false, err

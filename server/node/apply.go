@@ -191,9 +191,13 @@ func (n *Node) Enqueue(id *store.ID, m *Mark) (ok bool, err error) {
 	return ok, err
 }
 
-// Nack queues a job that its consumer failed to do.
-func (n *Node) Nack(id *store.ID, m *Mark) (ok bool, err error) {
-	err = n.onJob(id, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Nack(now, id, fx) })
+// Nack takes a job back that its consumer failed to do; see store.Shard.Nack.
+func (n *Node) Nack(id *store.ID, how *store.Refusal, m *Mark) (ok bool, err error) {
+	need := forJobs(1)
+	if how != nil {
+		need.bytes += len(how.Reason)
+	}
+	err = n.apply(n.byHash(id.Hash()), need, m, func(s *store.Shard, now int64, fx *store.Effects) { ok = s.Nack(now, id, how, fx) })
 	return ok, err
 }
 

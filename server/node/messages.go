@@ -93,11 +93,17 @@ func (n *Node) take(from uint16, m *store.Message) error {
 		need = room{m.PutSize() + aof.RecordOverhead + recordRoom, aof.Ordinary}
 	case store.MsgNeedJobs:
 		need = forJobs(store.MostGiven)
+	case store.MsgPurge:
+		n.purgeLater(m)
+		return nil
 	case store.MsgPause:
 		if len(m.Queue) > store.LongName && n.Level() > 0 {
 			return errNoRoom
 		}
 		need.bytes += len(m.Queue)
+	}
+	if m.Terms != nil && m.Job == nil {
+		need.bytes += len(m.Terms.Reason)
 	}
 	err := n.apply(n.byHash(m.Hash()), need, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) {
 		_ = s.Receive(now, from, m, fx) // who sent a job hears of it

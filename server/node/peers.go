@@ -58,6 +58,7 @@ type peers struct {
 	list    map[store.NodeID]*member
 	looked  int64    // when lookAtPeers last did
 	forget  []uint16 // numbers of nodes that are to be taken out of all sets of holders
+	purges  []purge  // that peers asked for, see purgeSome
 	members atomic.Pointer[map[store.NodeID]uint16]
 
 	rouse     atomic.Bool  // a peer came that may take copies
@@ -73,6 +74,7 @@ type member struct {
 	number  uint16
 	since   int64
 	suspect bool
+	terms   bool // it said that it knows the terms of jobs
 }
 
 func (n *Node) initPeers(bus *Bus) error {
@@ -123,7 +125,7 @@ func nodeID(id string) (out store.NodeID) {
 }
 
 func (n *Node) hello() replication.Hello {
-	h := replication.Hello{ID: nodeID(n.ID()), Cluster: n.peers.bus.Name, Leaving: n.Leaving()}
+	h := replication.Hello{ID: nodeID(n.ID()), Cluster: n.peers.bus.Name, Leaving: n.Leaving(), Terms: true}
 	host, port, busPort := n.peers.bus.Address()
 	h.Host, h.Port, h.BusPort = host, uint16(port), uint16(busPort)
 	return h
@@ -206,11 +208,17 @@ func (n *Node) lookAtPeers() {
 		}
 	}
 	p.looked = now
-	var known, reachable, linked []uint16
+	var known, reachable, linked, terms []uint16
 	for id, m := range p.list {
 		st := p.links.State(id)
 		m.suspect = now-max(st.Pong, m.since) > timeout
 		known = append(known, m.number)
+		if st.Up {
+			m.terms = st.Terms
+		}
+		if m.terms {
+			terms = append(terms, m.number)
+		}
 		if m.Failed || m.Leaving || m.suspect {
 			continue
 		}
@@ -220,6 +228,7 @@ func (n *Node) lookAtPeers() {
 		}
 	}
 	v.Known, v.Reachable, v.Linked = store.SetOf(known...), store.SetOf(reachable...), store.SetOf(linked...)
+	v.Terms = store.SetOf(terms...)
 	if !v.Linked.In(was.Linked) {
 		p.rouse.Store(true)
 	}
@@ -266,6 +275,13 @@ func (n *Node) LinkStats() (sent, received, bytesSent, bytesReceived int64) {
 
 // Reachable returns how many peers could hold a copy of a job.
 func (n *Node) Reachable() int { return n.peers.view.Load().Reachable.Len() }
+
+// suitable returns how many peers could hold a copy of a job with terms: those
+// of an earlier version do not know what to do with it.
+func (n *Node) suitable() int {
+	v := n.peers.view.Load()
+	return v.Reachable.And(v.Terms).Len()
+}
 
 // Size returns how many nodes the cluster has, this one included, dead ones too.
 func (n *Node) Size() int { return int(n.peers.size.Load()) }

@@ -157,6 +157,7 @@ func (n *Node) upkeep() {
 		}
 	}
 	n.drainSome()
+	n.purgeForPeers()
 }
 
 // sweep drops queues that were idle for long, sooner when memory is short.

@@ -15,6 +15,11 @@ type (
 	Set       = store.Set
 	Adder     = store.Adder
 	State     = store.State
+	Terms     = store.Terms
+	Refusal   = store.Refusal
+	Classes   = store.Classes
+	Counts    = store.Counts
+	Event     = store.Event
 	Pause     = store.Pause
 	QueueStat = store.QueueStat
 	Shortage  = replication.Shortage
@@ -29,8 +34,36 @@ const (
 	PauseOut = store.PauseOut
 )
 
-// Acked is the state of a job that is acknowledged.
-const Acked = store.Acked
+// States of jobs that are spoken of outside the store.
+const (
+	Acked     = store.Acked
+	NumStates = store.NumStates
+)
+
+// Classes of jobs, and events that are counted.
+const (
+	ClassActive  = store.ClassActive
+	ClassDelayed = store.ClassDelayed
+	ClassQueued  = store.ClassQueued
+	ClassWaiting = store.ClassWaiting
+	ClassDead    = store.ClassDead
+	Purgeable    = store.Purgeable
+
+	EventDelivered = store.EventDelivered
+	EventAcked     = store.EventAcked
+	EventNacked    = store.EventNacked
+	EventExpired   = store.EventExpired
+	EventRetried   = store.EventRetried
+	EventDied      = store.EventDied
+	EventKicked    = store.EventKicked
+	EventPurged    = store.EventPurged
+)
+
+// Bounds and defaults of the terms of a job.
+const (
+	DefaultPriority = store.DefaultPriority
+	MaxReason       = store.MaxReason
+)
 
 // NeverSync is the policy of a log that is synced once, at its end.
 const NeverSync = aof.No

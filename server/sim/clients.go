@@ -393,7 +393,7 @@ func (c *clients) command(p *proc, op Op, j *job) {
 		ok = err == nil
 	case opNack:
 		before, active := c.nacks(p, j)
-		ok, err = p.node.Nack(&j.id, &mark)
+		ok, err = p.node.Nack(&j.id, nil, &mark)
 		if after, _ := c.nacks(p, j); active && err == nil && after == before {
 			c.s.fail("nack", j, "%v is given back to node %d, which does nothing", j, p.num)
 		}

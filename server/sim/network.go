@@ -242,7 +242,7 @@ func (ls *links) State(id store.NodeID) (st replication.LinkState) {
 	if l == nil {
 		return st
 	}
-	st = replication.LinkState{Up: l.up, Pong: l.pong}
+	st = replication.LinkState{Up: l.up, Pong: l.pong, Terms: l.up}
 	if l.up {
 		st.Session, st.Outbox, st.Pong = l.session, int(l.bytes), l.answered()
 	}
