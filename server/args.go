@@ -81,7 +81,8 @@ func parseAddJob(args [][]byte, cfg *config.Config, copies int) (req addJob, err
 		}
 	}
 	if !terms.Plain() {
-		spec.Terms = &terms
+		own := terms // else every ADDJOB would allocate it
+		spec.Terms = &own
 	}
 	if req.timeout, err = parseTimeout(args[3]); err != nil {
 		return req, err

@@ -25,7 +25,7 @@ func newLogRig(t testing.TB, seed uint64) *logRig {
 }
 
 // peers is a view of two other nodes.
-var peers = &View{Known: SetOf(1, 2), Reachable: SetOf(1, 2), Linked: SetOf(1, 2)}
+var peers = &View{Known: SetOf(1, 2), Reachable: SetOf(1, 2), Linked: SetOf(1, 2), Terms: SetOf(1, 2)}
 
 func (l *logRig) head() uint32 { return l.first + uint32(len(l.segments)) - 1 }
 

@@ -19,6 +19,7 @@ type mesh struct {
 	mail  []letter
 	cut   map[[2]int]bool // whose messages do not reach whom
 	slow  map[[2]int]int64
+	old   map[int]bool // nodes of a version that knows no terms
 	sent  map[Kind]int
 	rnd   *rand.Rand
 }
@@ -93,6 +94,9 @@ func (m *mesh) views() {
 		for _, o := range m.nodes {
 			if num, _ := (meshRoll{m, n.num}).Number(o.id); o != n {
 				v.Known = v.Known.With(num)
+				if !m.old[o.num] {
+					v.Terms = v.Terms.With(num)
+				}
 				if o.alive && !o.s.view.Leaving {
 					v.Reachable, v.Linked = v.Reachable.With(num), v.Linked.With(num)
 				}
@@ -155,6 +159,10 @@ func (n *meshNode) receive(l letter) {
 	n.do(func(s *Shard) {
 		msg, err := DecodeMessage(l.kind, l.data, s.limits.Roll)
 		require.NoError(n.t, err)
+		if n.m.old[n.num] {
+			require.LessOrEqual(n.t, l.kind, MsgHolders, "a node of an earlier version does not know %v", l.kind)
+			require.Nil(n.t, msg.Terms, "nor what %v says", l.kind)
+		}
 		num, _ := s.limits.Roll.Number(n.m.nodes[l.from].id)
 		_ = s.Receive(n.m.now, num, msg, &n.fx)
 	})
