@@ -5,8 +5,13 @@ func (s *Shard) spreadFate(now int64, h uint32, fx *Effects) {
 	if s.others(h).Empty() {
 		return
 	}
+	s.beginToTell(now, h, SetOf(Self), fx)
+}
+
+// beginToTell is spreadFate, but for nodes that know.
+func (s *Shard) beginToTell(now int64, h uint32, know Set, fx *Effects) {
 	t := s.slots.terms(h)
-	s.tells[h], t.told = SetOf(Self), 0
+	s.tells[h], t.told = know, 0
 	s.tellFate(now, h, t, fx)
 }
 
@@ -31,11 +36,11 @@ func (s *Shard) tellFate(now int64, h uint32, t *terms, fx *Effects) {
 // sayFate tells nodes the terms of a job.
 func (s *Shard) sayFate(now int64, h uint32, to Set, k Kind, fx *Effects) {
 	j := s.slots.get(h)
-	s.send(now, to, true, &Message{Kind: k, Flags: FlagKnown, ID: j.id, Nacks: j.nacks, Extra: j.extra, Terms: s.termsOf(h)}, fx)
+	s.send(now, to, true, &Message{Kind: k, Flags: FlagKnown, ID: j.id, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Terms: s.termsOf(h)}, fx)
 }
 
 // fate answers a node that told the terms of a job. What it told was heeded
-// already, see agree.
+// already, see agree. Who knows holders that it does not know tells them.
 func (s *Shard) fate(now int64, from uint16, m *Message, fx *Effects) {
 	h := s.index.find(&m.ID)
 	switch {
@@ -44,7 +49,18 @@ func (s *Shard) fate(now int64, from uint16, m *Message, fx *Effects) {
 	case s.slots.get(h).state == Acked:
 		s.meetAck(now, h, SetOf(from), from, fx)
 	default:
+		knew, told := s.others(h), m.Holders.With(from)
+		if s.slots.get(h).retry > 0 {
+			s.learn(h, told, fx)
+		}
 		s.sayFate(now, h, SetOf(from), MsgGotFate, fx)
+		switch more := knew.Minus(told); {
+		case more.Empty():
+		case m.generation() == 0: // a priority: once is enough
+			s.sayFate(now, h, more, MsgFate, fx)
+		case s.tells[h].Empty():
+			s.beginToTell(now, h, told.With(Self), fx)
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func partsOf(k Kind) byte {
 	case MsgNeedJobs, MsgPause:
 		return partQueue
 	case MsgFate, MsgGotFate:
-		return partCounts
+		return partCounts | partHolders
 	case MsgPurge:
 		return partState | partQueue
 	}

@@ -17,9 +17,11 @@ type clients struct {
 	dying []*job // acknowledged, and not yet gone
 	byID  map[store.ID]*job
 	idle  bool // nobody consumes
+
+	purged map[string]int64 // until when what is added to a queue may be meant by a QPURGE
 }
 
-func (c *clients) init(s *sim) { c.s, c.byID = s, map[store.ID]*job{} }
+func (c *clients) init(s *sim) { c.s, c.byID, c.purged = s, map[store.ID]*job{}, map[string]int64{} }
 
 // gift is a job as a client got it.
 type gift struct {
@@ -62,6 +64,10 @@ func (s *sim) do(step *Step) {
 			c.pause(p, step)
 		case opLook:
 			c.look(p, step)
+		case opKick:
+			c.kick(p, c.queueName(step.Arg), 1+int(mix(step.Arg, 60)%5))
+		case opPurge:
+			c.purge(p, step)
 		default:
 			if j := c.any(step.Arg); j != nil {
 				c.command(p, step.Op, j)
@@ -113,6 +119,11 @@ func (c *clients) addJob(p *proc, step *Step) {
 		spec.MaxLen = 50
 	}
 	j := c.add(&job{queue: queue, once: spec.Retry == 0, retry: int64(spec.Retry) * second})
+	if chance(w.terms, a, 35) {
+		spec.Terms = drawTerms(a, j.once)
+		j.limit = int(spec.Terms.Limit)
+	}
+	j.deleted = s.now <= c.purged[queue]
 	j.body = fmt.Sprintf("%d %s", j.number, strings.Repeat("x", int(mix(a, 33)%uint64(w.body))))
 	j.due, j.dies = s.now+int64(spec.Delay)*second, s.now+int64(spec.TTL)*second
 	spec.Body = []byte(j.body)
@@ -284,6 +295,7 @@ func (c *clients) reply(p *proc, gifts []gift, mark node.Mark) {
 	s := c.s
 	for i := range gifts {
 		if j := c.byID[gifts[i].id]; j != nil {
+			j.handed++
 			c.note(j, "is let go of by node %d, lease until %d", p.num, gifts[i].lease)
 		}
 	}
@@ -292,6 +304,7 @@ func (c *clients) reply(p *proc, gifts []gift, mark node.Mark) {
 			g := &gifts[i]
 			if j := c.byID[g.id]; j != nil {
 				j.touched = true
+				j.handed--
 				c.note(j, "is returned to node %d", p.num)
 			}
 			p.node.Return(&g.id, g.lease, g.turn)
@@ -371,7 +384,7 @@ const (
 // command does something to a job.
 func (c *clients) command(p *proc, op Op, j *job) {
 	var mark node.Mark
-	was := j.touched
+	was, kicks := j.touched, j.kicks
 	j.touched = true
 	ok, err := false, error(nil)
 	switch op {
@@ -382,6 +395,11 @@ func (c *clients) command(p *proc, op Op, j *job) {
 			return // it would never come back
 		}
 		ok, err = p.node.Dequeue(&j.id, &mark)
+	case opBury:
+		j.buries++
+		ok, err = p.node.Bury(&j.id, []byte(fmt.Sprint("at ", c.s.now)), &mark)
+	case opPromote:
+		ok, err = p.node.Promote(&j.id, uint32(mix(c.s.o.Seed, uint64(j.number), 61)%2000), &mark)
 	case opDelete:
 		j.deleted = true
 		ok, err = p.node.Delete(&j.id, &mark)
@@ -393,19 +411,26 @@ func (c *clients) command(p *proc, op Op, j *job) {
 		ok = err == nil
 	case opNack:
 		before, active := c.nacks(p, j)
-		ok, err = p.node.Nack(&j.id, nil, &mark)
+		ok, err = p.node.Nack(&j.id, drawRefusal(c.s.o.Seed, j), &mark)
+		c.mayLie(p, j)
 		if after, _ := c.nacks(p, j); active && err == nil && after == before {
 			c.s.fail("nack", j, "%v is given back to node %d, which does nothing", j, p.num)
 		}
 	}
 	c.note(j, "command %d at node %d: %t %v, touched %t", op, p.num, ok, err, was)
-	p.settle(mark, func() {})
+	p.settle(mark, func() {
+		if op == opBury && ok && kicks == j.kicks {
+			j.buried = c.s.now
+		}
+	})
 }
 
 // nacks returns how often a node knows that a job was given back, and whether it
 // may be now.
 func (c *clients) nacks(p *proc, j *job) (n int, active bool) {
-	p.node.Get(&j.id, func(v *store.Job) { n, active = int(v.Nacks), v.State == store.Active && v.Retry > 0 })
+	p.node.Get(&j.id, func(v *store.Job) {
+		n, active = int(v.Nacks), v.State == store.Active && v.Retry > 0 && (v.Terms == nil || !v.Terms.Held)
+	})
 	return n, active
 }
 

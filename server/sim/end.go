@@ -31,6 +31,9 @@ func (s *sim) rest() {
 		if !j.answered || j.once || j.acking || j.excused() || s.now+minute > j.dies {
 			return
 		}
+		if c.lies(j) {
+			return
+		}
 		for _, p := range s.procs {
 			queued := false
 			p.node.Get(&j.id, func(v *store.Job) { queued = v.State == store.Queued })
@@ -58,6 +61,9 @@ func (s *sim) where(j *job) (text string) {
 	for _, p := range s.procs {
 		if !p.alive || !p.node.Get(&j.id, func(v *store.Job) {
 			text += fmt.Sprintf("node %d: %v, queued again in %d ms, holders %.8s; ", p.num, v.State, v.NextQueue-p.clock(), p.node.Names(v.Holders))
+			if v.Terms != nil {
+				text += fmt.Sprintf("generation %d, tries %d; ", v.Terms.Generation, v.Terms.Tries)
+			}
 		}) {
 			text += fmt.Sprintf("node %d: unknown; ", p.num)
 		}
@@ -76,6 +82,7 @@ func (s *sim) drain() {
 	}
 	all, began := c.queues(), s.now
 	for empty := s.now; s.now-empty < drainRest; {
+		c.raise()
 		if s.left() > 0 {
 			empty = s.now + drainPace
 		}

@@ -30,6 +30,11 @@ type job struct {
 	gone      int64 // since when no node knows it any more, 0 while one does
 	deleted   bool  // by DELJOB, FASTACK or FLUSHALL
 	touched   bool  // a client did something that may bring it back, or forward
+	limit     int   // of deliveries that fail; 0: it has none
+	handed    int   // deliveries by nodes, those that were taken back not counted
+	buries    int   // BURYs that were sent
+	kicks     int   // and KICKs that may concern it
+	buried    int64 // when a BURY was answered, 0 after a KICK
 	lost      int   // nodes that lost their copy by losing their memory
 	left      *proc // the last node that handed its copy over to leave
 }
@@ -119,6 +124,8 @@ func (c *clients) found(p *proc, g *gift) *job {
 	case !s.nemesis.spared(j):
 	case j.acked != 0 && !j.deleted && g.at > j.acked+calmSlack:
 		s.fail("undone", j, "node %d delivers %v %d ms after it was acknowledged, without a fault", p.num, j, g.at-j.acked)
+	case j.buried != 0 && g.at > j.buried+calmSlack:
+		s.fail("dead", j, "node %d delivers %v %d ms after it was buried, without a fault", p.num, j, g.at-j.buried)
 	case j.delivered > 0 && !j.touched && g.at < j.first+j.retry-calmSlack/10:
 		s.fail("duplicate", j, "node %d delivers %v again %d ms after it was delivered first, without a fault", p.num, j, g.at-j.first)
 	}

@@ -20,6 +20,10 @@ const (
 	opDequeue
 	opDelete
 	opLook
+	opBury
+	opKick
+	opPromote
+	opPurge
 	opFlush
 	opRewrite
 	opLog
@@ -45,7 +49,7 @@ const (
 )
 
 var opNames = [numOps]string{
-	"ADDJOB", "GETJOB", "PAUSE", "ENQUEUE", "DEQUEUE", "DELJOB", "SHOW", "FLUSH", "BGREWRITEAOF", "APPENDONLY", "heal",
+	"ADDJOB", "GETJOB", "PAUSE", "ENQUEUE", "DEQUEUE", "DELJOB", "SHOW", "BURY", "KICK", "PROMOTE", "QPURGE", "FLUSH", "BGREWRITEAOF", "APPENDONLY", "heal",
 	"kill", "power loss", "power loss of all", "stop", "wipe", "freeze", "halves", "one way", "reset link", "clog", "slow disk", "full disk", "bad disk",
 	"short memory", "leave", "forget", "join",
 }
@@ -89,6 +93,7 @@ type swarm struct {
 	delays  int // that have a delay
 	ttls    int // that live for a short time only
 	asyncs  int
+	terms   int // that have a priority, a limit of tries or a back-off
 	retry   int // most, seconds
 	copies  int // most
 	body    int // most bytes of one
@@ -115,6 +120,7 @@ func drawSwarm(r *rand.Rand) swarm {
 		asyncs: int(some(50, upTo(20))), retry: 1 + r.IntN(20), copies: 1 + r.IntN(4), body: 1 << (4 + r.IntN(8)), sloppy: r.IntN(40),
 		pace: 500 + r.Int64N(10*second), storm: 10*second + r.Int64N(80*second), calm: 40*second + r.Int64N(60*second),
 	}
+	w.terms = int(some(70, upTo(80)))
 	w.gets = w.adds/2 + r.IntN(w.adds)
 	for op := range numOps { // in their order
 		if weight := faults[op]; weight > 0 && r.IntN(2) == 0 {
@@ -180,6 +186,12 @@ func makePlan(r *rand.Rand, w *swarm, nodes int, long int64) (plan []Step) {
 	every(2, opDequeue, 1)
 	every(1, opDelete, 1)
 	every(10, opLook, 1)
+	every(3, opBury, 1)
+	every(4, opKick, 1)
+	every(2, opPromote, 1)
+	if r.IntN(4) == 0 {
+		every(1, opPurge, 1)
+	}
 	if len(w.faults) > 0 {
 		for at := w.calm; at < long; at += w.storm + w.calm {
 			end := min(at+w.storm, long)
