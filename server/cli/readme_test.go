@@ -68,3 +68,38 @@ func TestFirstScreen(t *testing.T) {
 	require.Equal(t, []string{"redis-cli -p 7711 A", "redis-cli -p 7711 B"}, firstScreen(text))
 	require.Empty(t, firstScreen("no block"))
 }
+
+// The example of dead mail is executed as it stands, as one script.
+func TestReadmeMail(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if errors.Is(err, fs.ErrNotExist) && os.Getenv("DISQO_CI") != "1" {
+		t.Skip("there is no README.md")
+	}
+	require.NoError(t, err)
+	var script string
+	for _, block := range consoleBlock.FindAllStringSubmatch(string(text), -1) {
+		if strings.Contains(block[1], "MAXTRIES") {
+			script = block[1]
+		}
+	}
+	require.NotEmpty(t, script)
+	cli := redisCLI(t, broker(t))
+	lines := strings.Split(cli.shell("set -e; "+script, ""), "\n")
+	next := func(want ...string) {
+		t.Helper()
+		for _, w := range want {
+			require.NotEmpty(t, lines, w)
+			require.Regexp(t, "^"+w+"$", lines[0])
+			lines = lines[1:]
+		}
+	}
+	next("mail", jobID, "password reset", "1")
+	for range 5 {
+		next("mail", jobID, "newsletter", "1")
+	}
+	next("0", jobID)
+	rest := strings.Join(lines, "\n")
+	require.Regexp(t, `(?s)^id\n`+jobID+`\nqueue\nmail\nstate\ndead\n.*\npriority\n2000\nmax-tries\n5\ntries\n5\nbackoff-base\n1\nbackoff-max\n3600\n`+
+		`backing-off\n0\ngeneration\n1\nreason\n550 mailbox full\nname\nmail\nlen\n0\n.*\ndead\n1\n.*\nnacked\n5\n.*\npurged\n0\n1\n1$`, rest)
+}
