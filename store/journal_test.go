@@ -333,6 +333,11 @@ func FuzzReplay(f *testing.F) {
 	l := newLogRig(f, 1)
 	l.add(l.spec("q", "body"))
 	l.fetch("q", 1)
+	dead := l.add(l.ranked("q", "body", 3))
+	require.True(f, l.s.Bury(l.now, &dead, []byte("why"), &l.fx))
+	held := l.add(l.ranked("q", "body", 4))
+	l.fetch("q", 1)
+	require.True(f, l.s.Nack(l.now, &held, &Refusal{Delay: 900}, &l.fx))
 	require.NoError(f, l.s.SetPause(l.now, []byte("q"), PauseIn, false, &l.fx))
 	l.take()
 	for _, rec := range l.segments[0] {

@@ -11,7 +11,7 @@ import (
 func messageShard(t testing.TB) (*rig, []ID) {
 	roll := &listRoll{{0x10}, {0x35, 19: 1}, {0x5a, 19: 2}, {0x7f, 19: 3}}
 	r := &rig{t: t, s: NewShard(t0, Limits{Roll: roll, Seed: 5}), now: t0, rnd: rand.New(rand.NewPCG(1, 1))}
-	r.s.SetView(&View{Known: SetOf(1, 2, 3), Reachable: SetOf(1, 2, 3), Linked: SetOf(1, 2, 3)})
+	r.s.SetView(&View{Known: SetOf(1, 2, 3), Reachable: SetOf(1, 2, 3), Linked: SetOf(1, 2, 3), Terms: SetOf(1, 2)})
 	r.s.Attach(1, 1)
 	var ids []ID
 	add := func(retry uint32, repl, sync uint16, external bool, delay uint32) ID {
@@ -57,6 +57,22 @@ func messageShard(t testing.TB) (*rig, []ID) {
 	dummy := r.id("q", false)
 	r.s.Ack(r.now, &dummy, &r.fx)
 	ids = append(ids, dummy, r.id("q", false), r.id("q", true))
+	for _, job := range [...]struct {
+		retry      uint32
+		repl, sync uint16
+	}{{300, 1, 1}, {300, 3, 1}, {0, 1, 1}} {
+		dead := add(job.retry, job.repl, job.sync, false, 0)
+		require.True(t, r.s.Bury(r.now, &dead, []byte("why"), &r.fx))
+		risen := add(job.retry, job.repl, job.sync, false, 0)
+		require.True(t, r.s.Bury(r.now, &risen, nil, &r.fx))
+		require.True(t, r.s.KickJob(r.now, &risen, &r.fx))
+		held := add(job.retry, job.repl, job.sync, false, 0)
+		require.True(t, r.s.Promote(r.now, &held, 5, &r.fx))
+		if job.retry > 0 {
+			require.Equal(t, []string{"body"}, r.fetch("q", 1))
+			require.True(t, r.s.Nack(r.now, &held, &Refusal{Delay: 900}, &r.fx))
+		}
+	}
 	add(300, 1, 1, false, 0)
 	add(0, 1, 1, false, 0)
 	add(300, 3, 1, false, 0)
@@ -75,6 +91,12 @@ func FuzzMessage(f *testing.F) {
 		m := &Message{Kind: k, ID: ids[0], Who: 1, Left: 500, Holders: SetOf(0, 1, 3), Queue: []byte("q"), Count: 3, Turn: 1, Job: job}
 		for which := range ids {
 			f.Add(uint8(k), uint8(1), uint8(which), uint16(0), appendMessage(nil, t0, m, roll))
+			for generation := range uint32(4) {
+				with := *m
+				with.Flags = FlagHeld | FlagKnown | FlagForced
+				with.Terms = &Terms{Priority: 3 + generation%2, Limit: 2, Tries: 1, Rank: 1, Generation: generation, Reason: []byte("r")}
+				f.Add(uint8(k), uint8(1+generation), uint8(which), uint16(0), appendMessage(nil, t0, &with, roll))
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, kind, from, which uint8, wait uint16, data []byte) {
@@ -116,6 +138,7 @@ func FuzzMessage(f *testing.F) {
 			require.Equal(t, string(was.Body), string(again.Job.Body))
 			require.Equal(t, [3]int64{was.Created, was.Expires, was.NextQueue}, [3]int64{again.Job.Created, again.Job.Expires, again.Job.NextQueue})
 		}
+		require.Equal(t, m.Terms, again.Terms)
 		for range 2 {
 			_ = r.s.Receive(r.now, sender, m, &r.fx)
 			r.settled(t)

@@ -67,6 +67,8 @@ func FuzzParseRecord(f *testing.F) {
 	id := l.add(l.spec("q", "body"))
 	l.fetch("q", 1)
 	l.s.Ack(l.now, &id, &l.fx)
+	dead := l.add(l.ranked("q", "body", 3))
+	require.True(f, l.s.Bury(l.now, &dead, []byte("why"), &l.fx))
 	require.NoError(f, l.s.SetPause(l.now, []byte("q"), PauseIn, false, &l.fx))
 	l.s.Flush(l.now, 0, 65535, &l.fx)
 	l.take()

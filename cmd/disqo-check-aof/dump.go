@@ -70,6 +70,15 @@ func progress(out *bufio.Writer, r *store.Record) {
 	if r.QueuedOnce {
 		fmt.Fprint(out, " queued-once")
 	}
+	if t := r.Job.Terms; t != nil {
+		fmt.Fprintf(out, " priority=%d maxtries=%d tries=%d backoff=%d-%d generation=%d", t.Priority, t.Limit, t.Tries, t.Base, t.Most, t.Generation)
+		if t.Held {
+			fmt.Fprint(out, " backing-off")
+		}
+		if len(t.Reason) > 0 {
+			fmt.Fprintf(out, " reason=%q", t.Reason)
+		}
+	}
 }
 
 // ttl returns how long a job lives, in seconds.

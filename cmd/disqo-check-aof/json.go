@@ -37,6 +37,20 @@ type progressLine struct {
 	Extra      uint16 `json:"extra"`
 	Delivered  bool   `json:"delivered"`
 	QueuedOnce bool   `json:"queuedOnce"`
+	*termsLine
+}
+
+// termsLine is what puts and states of jobs with terms have. A state says nothing
+// of a reason that is as it was.
+type termsLine struct {
+	Priority   uint32 `json:"priority"`
+	MaxTries   uint16 `json:"maxTries"`
+	Tries      uint16 `json:"tries"`
+	Base       uint32 `json:"backoffBase"`
+	Most       uint32 `json:"backoffMax"`
+	BackingOff bool   `json:"backingOff"`
+	Generation uint32 `json:"generation"`
+	Reason     string `json:"reason,omitempty"`
 }
 
 // putLine is what only puts have.
@@ -84,7 +98,11 @@ func newLine(b *aof.Batch, r *store.Record, rec []byte, wrong error) *line {
 		l.ID = r.ID.String()
 	}
 	if j := r.Job; j != nil {
-		l.progressLine = &progressLine{j.State.String(), j.NextQueue, j.Nacks, j.Extra, r.Delivered, r.QueuedOnce}
+		l.progressLine = &progressLine{j.State.String(), j.NextQueue, j.Nacks, j.Extra, r.Delivered, r.QueuedOnce, nil}
+		if t := j.Terms; t != nil {
+			reason, _ := textOf(t.Reason)
+			l.termsLine = &termsLine{t.Priority, t.Limit, t.Tries, t.Base, t.Most, t.Held, t.Generation, reason}
+		}
 	}
 	switch r.Kind {
 	case store.KindPut:
