@@ -13,6 +13,7 @@ func TestHelloRoundTrip(t *testing.T) {
 	for _, h := range []Hello{
 		{},
 		{ID: store.NodeID{1, 19: 2}, Cluster: "blue", Host: "node-1.example.org", Port: 7711, BusPort: 17711, Versions: [2]uint8{1, 3}, Session: 1<<64 - 1, Leaving: true},
+		{ID: store.NodeID{1, 19: 2}, Terms: true},
 	} {
 		b := appendHello(nil, &h)
 		again, err := parseHello(b)

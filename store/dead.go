@@ -81,6 +81,9 @@ func (t *terms) fail() bool {
 	}
 	t.flags &^= termsOut
 	t.tries = saturate(t.tries)
+	if planted.Is(planted.HastyDeath) {
+		t.tries = saturate(t.tries)
+	}
 	return true
 }
 

@@ -1,8 +1,10 @@
 package store
 
+import "github.com/disqo/disqo/store/planted"
+
 // spreadFate begins to tell the holders of a job that it died or lives again.
 func (s *Shard) spreadFate(now int64, h uint32, fx *Effects) {
-	if s.others(h).Empty() {
+	if s.others(h).Empty() || planted.Is(planted.UntoldDeath) {
 		return
 	}
 	s.beginToTell(now, h, SetOf(Self), fx)

@@ -24,6 +24,7 @@ func TestPlanted(t *testing.T) {
 	for _, b := range []planted.Bug{
 		planted.AckBeforeSync, planted.GotJobBeforeLog, planted.SkipDirSync, planted.LostWake, planted.DoubleHandOff, planted.ForgetWillQueue,
 		planted.NoRetryOfSetAck, planted.OneCopyLess, planted.StaleReplayStart, planted.ClockInStore, planted.DroppedNack, planted.Resurrect,
+		planted.HastyDeath, planted.UntoldDeath,
 	} {
 		t.Run(b.String(), func(t *testing.T) {
 			planted.Choose(b)

@@ -23,12 +23,15 @@ const (
 	ClockInStore         // the store reads the clock of the machine
 	DroppedNack          // NACK does nothing
 	Resurrect            // what was deleted comes back with the log
+	HastyDeath           // a delivery that failed is counted twice
+	UntoldDeath          // the other holders of a job that died are not told
 	numBugs
 )
 
 var names = [numBugs]string{
 	"none", "ack before sync", "unlink early", "skip directory sync", "ignore short write", "stale replay start", "message before log",
 	"lost wake", "double hand-off", "forget WILLQUEUE", "no retry of SETACK", "one copy less", "clock in store", "dropped NACK", "resurrect",
+	"hasty death", "untold death",
 }
 
 // String returns the fault in a few words.
