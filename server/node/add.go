@@ -48,7 +48,12 @@ func (n *Node) fillCopies(spec *store.Spec) {
 	case spec.Repl == 0:
 		spec.Repl = uint16(n.DefaultCopies())
 		if spec.Sync == 0 {
-			spec.Sync = uint16(min(int(spec.Repl), int(n.defaultSync.Load()), 1+n.peers.view.Load().Linked.Len()))
+			v := n.peers.view.Load()
+			linked := v.Linked
+			if spec.Terms != nil {
+				linked = linked.And(v.Terms)
+			}
+			spec.Sync = uint16(min(int(spec.Repl), int(n.defaultSync.Load()), 1+linked.Len()))
 		}
 	case spec.Sync == 0:
 		spec.Sync = spec.Repl
