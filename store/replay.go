@@ -108,6 +108,9 @@ func (s *Shard) replayPut(rec []byte) error {
 	if err != nil {
 		return err
 	}
+	if j.State == Dead && (t == nil || !dead(t.Generation)) {
+		return corrupt("job %s is dead, and no terms say so", j.ID)
+	}
 	if s.full() {
 		return ErrFull
 	}
@@ -197,6 +200,9 @@ func (s *Shard) replayState(rec []byte) error {
 	h := s.index.find((*ID)(rec[2:26]))
 	if h == 0 {
 		return nil
+	}
+	if generation := s.generation(h); state == Dead && (t == nil && !dead(generation) || t != nil && !dead(t.Generation)) {
+		return corrupt("job %s is dead, of generation %d", ID(rec[2:26]), generation)
 	}
 	j := s.slots.get(h)
 	s.lift(h)
