@@ -45,10 +45,39 @@ func (s *Shard) lay(h uint32) {
 	s.count(h, 1)
 }
 
+// count counts a job whose class is one of the seldom ones. How many are queued
+// or dead their trees know, and the others are active.
 func (s *Shard) count(h uint32, n int) {
-	k := s.class(h)
-	s.counts.Jobs[k] += n
-	s.queues[s.slots.get(h).queue].counts.Jobs[k] += n
+	j := s.slots.get(h)
+	switch j.state {
+	case Queued, Dead:
+		return
+	case Active:
+		if j.flags&flagQueuedOnce != 0 && s.slots.terms(h) == nil {
+			return
+		}
+	}
+	if k := s.class(h); k != ClassActive {
+		s.queues[j.queue].counts.Jobs[k] += n
+	}
+}
+
+// countsOf returns the counts of a queue.
+func (q *queue) countsOf() Counts {
+	c := q.counts
+	if q.live {
+		c.Jobs[ClassQueued] = q.jobs.Len()
+	}
+	if q.dead != nil {
+		c.Jobs[ClassDead] = q.dead.Len()
+	}
+	c.Jobs[ClassActive] = q.refs
+	for k, n := range c.Jobs {
+		if Class(k) != ClassActive {
+			c.Jobs[ClassActive] -= n
+		}
+	}
+	return c
 }
 
 // Event is something that Counts counts.
@@ -83,14 +112,28 @@ func (c *Counts) Add(o *Counts) {
 	}
 }
 
-// Counts returns those of all queues of the shard.
-func (s *Shard) Counts() Counts { return s.counts }
-
-// happened counts an event, of a queue and of all.
-func (s *Shard) happened(q *queue, e Event) {
-	q.counts.Events[e]++
-	s.counts.Events[e]++
+// Counts returns those of all queues of the shard: it looks at each.
+func (s *Shard) Counts() Counts {
+	sum := Counts{Events: s.past}
+	for _, q := range s.queues {
+		if q != nil {
+			c := q.countsOf()
+			sum.Add(&c)
+		}
+	}
+	return sum
 }
 
+// happened counts an event of a queue.
+func (q *queue) happened(e Event) { q.counts.Events[e]++ }
+
 // happenedTo is happened for the queue of a job.
-func (s *Shard) happenedTo(j *slot, e Event) { s.happened(s.queues[j.queue], e) }
+func (s *Shard) happenedTo(j *slot, e Event) { s.queues[j.queue].happened(e) }
+
+// settleEvents begins a queue's events anew; those of the shard go on.
+func (s *Shard) settleEvents(q *queue) {
+	for k, n := range q.counts.Events {
+		s.past[k] += n
+	}
+	q.counts.Events = [numEvents]uint64{}
+}

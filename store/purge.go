@@ -45,9 +45,9 @@ func (s *Shard) Purge(now int64, name []byte, which Classes, until, pos int64, n
 	}
 	rest := which & (1<<ClassWaiting | 1<<ClassActive | 1<<ClassDelayed)
 	left := 0
-	for k := range numJobClasses {
+	for k, n := range q.countsOf().Jobs {
 		if rest>>k&1 != 0 {
-			left += q.counts.Jobs[k]
+			left += n
 		}
 	}
 	if left == 0 {
@@ -64,7 +64,7 @@ func (s *Shard) Purge(now int64, name []byte, which Classes, until, pos int64, n
 }
 
 func (s *Shard) purge(now int64, h uint32, q *queue, fx *Effects) {
-	s.happened(q, EventPurged)
+	q.happened(EventPurged)
 	s.acknowledge(now, h, s.slots.get(h), fx)
 }
 

@@ -35,8 +35,8 @@ type queue struct {
 	ctime   int64 // came to life
 	atime   int64 // last queued or delivered
 	in, out uint64
-	counts  Counts
-	need    *need // how it gets jobs from other nodes; nil: it never did
+	counts  Counts // of Jobs only some, see countsOf
+	need    *need  // how it gets jobs from other nodes; nil: it never did
 
 	waitedNext, waitedPrev *queue // among those with waiters
 }
@@ -84,6 +84,7 @@ func (s *Shard) forget(q *queue) {
 	if q.live || q.refs > 0 {
 		return
 	}
+	s.settleEvents(q)
 	delete(s.names, q.name)
 	s.queues[q.num] = nil
 	s.freeQueues = append(s.freeQueues, q.num)
@@ -101,7 +102,7 @@ func (s *Shard) awaken(q *queue, now int64) {
 	q.live = true
 	q.ctime, q.atime = now, now
 	q.in, q.out, q.need = 0, 0, nil
-	q.counts.Events = [numEvents]uint64{}
+	s.settleEvents(q)
 	if q.jobs == nil {
 		q.jobs = s.newLine()
 	}
@@ -110,7 +111,7 @@ func (s *Shard) awaken(q *queue, now int64) {
 
 // idle reports whether a live queue may die at now.
 func (q *queue) idle(now, limit int64) bool {
-	return q.live && q.pause == 0 && q.jobs.Len() == 0 && q.waiters.len == 0 && q.counts.Jobs[ClassDead] == 0 && now-q.atime > limit
+	return q.live && q.pause == 0 && q.jobs.Len() == 0 && q.waiters.len == 0 && (q.dead == nil || q.dead.Len() == 0) && now-q.atime > limit
 }
 
 // Sweep looks at up to n queues, round robin, and drops those that hold no
@@ -149,7 +150,7 @@ type QueueStat struct {
 func (q *queue) stat(now int64) QueueStat {
 	st := QueueStat{
 		Name: q.name, Len: q.jobs.Len(), Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, In: q.in, Out: q.out, Pause: q.pause,
-		Rate: q.need.rate(now), Counts: q.counts,
+		Rate: q.need.rate(now), Counts: q.countsOf(),
 	}
 	if h, ok := q.jobs.Oldest(); ok {
 		st.Oldest = q.jobs.s.slots.get(h).ctime

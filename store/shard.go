@@ -103,10 +103,10 @@ type Shard struct {
 	sweepAt    int
 	spent      *btree.BTreeG[uint32] // jobs that may be evicted, oldest first
 	lastCtime  int64
-	used       int64 // bytes accounted
-	job        Job   // the view that is handed out,
-	jobTerms   Terms // and its terms
-	counts     Counts
+	used       int64             // bytes accounted
+	job        Job               // the view that is handed out,
+	jobTerms   Terms             // and its terms
+	past       [numEvents]uint64 // of queues that are gone, or began anew
 
 	view      *View // of the other nodes
 	seed      uint64
@@ -133,13 +133,18 @@ func NewShard(now int64, limits Limits) *Shard {
 }
 
 func (s *Shard) reset(now int64) {
+	for _, q := range s.queues {
+		if q != nil {
+			s.settleEvents(q)
+		}
+	}
 	s.slots, s.arena = slots{}, arena{}
 	s.index = newIndex(&s.slots)
 	s.wheel = wheel{slots: &s.slots, cur: now}
 	s.names = map[string]*queue{}
 	s.queues, s.freeQueues, s.liveQueues, s.sweepAt = nil, nil, 0, 0
 	s.spent = s.newOrder()
-	s.used, s.counts.Jobs = 0, [numJobClasses]int{}
+	s.used = 0
 	s.live, s.loading = tally{}, false
 	s.tells = map[uint32]Set{}
 	s.wide, s.adders, s.dummies = nil, map[uint32]Adder{}, map[ID]*dummy{}
@@ -300,9 +305,7 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	if why == byReturn {
 		q.in--
 		q.out -= min(q.out, 1)
-		for _, c := range [...]*Counts{&q.counts, &s.counts} {
-			c.Events[EventDelivered] -= min(c.Events[EventDelivered], 1)
-		}
+		q.counts.Events[EventDelivered] -= min(q.counts.Events[EventDelivered], 1)
 	}
 	asked := c != nil && c.asked != neverAsked
 	if others := s.others(h); why <= byNack && (again || asked || why == byNack) && !others.Empty() {
@@ -374,7 +377,7 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 	s.lay(h)
 	q.atime = now
 	q.out++
-	s.happened(q, EventDelivered)
+	q.happened(EventDelivered)
 	if q.jobs.Len() == 0 {
 		s.want(now, q, true, fx)
 	}

@@ -69,6 +69,7 @@ type slots struct {
 	free    []uint32 // numbers of slabs that were handed back
 	partial []uint32 // slabs with room
 	live    int
+	termed  int // jobs with terms
 }
 
 // The slots of a slab are an allocation of their own: 81,920 bytes are a size

@@ -40,6 +40,9 @@ func dead(generation uint32) bool { return generation&1 != 0 }
 
 // terms returns those of a job, nil if it has none.
 func (s *slots) terms(h uint32) *terms {
+	if s.termed == 0 {
+		return nil
+	}
 	h--
 	sl := s.slabs[h/slabSlots]
 	if sl.terms == nil {
@@ -62,6 +65,7 @@ func (s *Shard) addTerms(h uint32) *terms {
 	}
 	t := &sl.terms[(h-1)%slabSlots]
 	*t = terms{flags: termsHave, priority: DefaultPriority}
+	s.slots.termed++
 	s.used += termsSize
 	if home := s.slots.home(h); s.journalled(home) {
 		s.live.add(home, termsRoom)
@@ -78,6 +82,7 @@ func (s *Shard) dropTerms(h uint32) {
 	s.setReason(t, nil)
 	delete(s.tells, h)
 	*t = terms{}
+	s.slots.termed--
 	s.used -= termsSize
 }
 

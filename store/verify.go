@@ -126,7 +126,7 @@ type recount struct {
 	used                 int64
 	refs                 []int // by queue
 	classes              [][numJobClasses]int
-	tells                int
+	tells, termed        int
 	spent, adders, wides int
 	chunks               chunks
 	live                 map[uint32]int64 // bytes of records by segment
@@ -186,6 +186,7 @@ func (s *Shard) verifyJob(now int64, h uint32, sum *recount) error {
 	sum.refs[j.queue]++
 	sum.classes[j.queue][s.class(h)]++
 	if t := s.slots.terms(h); t != nil {
+		sum.termed++
 		sum.used += termsSize + int64(chunkSize(int(t.reasonLen)))
 		if !s.arena.claim(sum.chunks, t.reason, int(t.reasonLen)) {
 			return s.badJob(h, "what was said of it is gone, or another's")
@@ -250,10 +251,7 @@ func (s *Shard) verifyQueues(sum *recount) error {
 		if err := q.verifyTickets(); err != nil {
 			return err
 		}
-		if q.counts.Jobs != sum.classes[num] {
-			return badQueue(q, "its jobs are counted as %v, and are %v", q.counts.Jobs, sum.classes[num])
-		}
-		if err := s.verifyLines(q); err != nil {
+		if err := s.verifyLines(q, sum.classes[num]); err != nil {
 			return err
 		}
 	}
@@ -261,7 +259,7 @@ func (s *Shard) verifyQueues(sum *recount) error {
 }
 
 // verifyLines holds that the queued and the dead jobs of a queue are in order.
-func (s *Shard) verifyLines(q *queue) error {
+func (s *Shard) verifyLines(q *queue, classes [numJobClasses]int) error {
 	listed, gone := 0, 0
 	if q.live {
 		if err := s.verifyOrder(q.jobs.Scan, s.ranks, func(j *slot) bool { return j.state == Queued && j.queue == q.num }); err != nil {
@@ -275,11 +273,14 @@ func (s *Shard) verifyLines(q *queue) error {
 		}
 		gone = q.dead.Len()
 	}
-	if queued := q.counts.Jobs[ClassQueued]; listed > queued || listed < queued && !s.loading {
+	if queued := classes[ClassQueued]; listed > queued || listed < queued && !s.loading {
 		return badQueue(q, "%d of its jobs are queued, %d are in order", queued, listed)
 	}
-	if lie := q.counts.Jobs[ClassDead]; gone > lie || gone < lie && !s.loading {
+	if lie := classes[ClassDead]; gone > lie || gone < lie && !s.loading {
 		return badQueue(q, "%d of its jobs are dead, %d are in order", lie, gone)
+	}
+	if counted := q.countsOf().Jobs; counted != classes && !s.loading {
+		return badQueue(q, "its jobs are counted as %v, and are %v", counted, classes)
 	}
 	return nil
 }
@@ -331,6 +332,8 @@ func (s *Shard) verifySums(sum *recount) error {
 		return broken("%d jobs have adders, of %d adders", sum.adders, len(s.adders))
 	case sum.wides != len(s.wide):
 		return broken("%d jobs have wide sets, of %d wide sets", sum.wides, len(s.wide))
+	case sum.termed != s.slots.termed:
+		return broken("%d jobs have terms, %d are counted", sum.termed, s.slots.termed)
 	case sum.tells != len(s.tells):
 		return broken("the holders of %d jobs are to be told, of %d jobs", sum.tells, len(s.tells))
 	case len(s.hungry) > hungryMost:

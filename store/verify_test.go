@@ -171,7 +171,7 @@ func TestVerifyFindsFaults(t *testing.T) {
 			j.state, j.qtime = WaitRepl, 0
 			r.s.count(h, 1)
 		},
-		`jobs are counted as`: func(r *rig) { r.s.names["q"].counts.Jobs[ClassQueued]++ },
+		`jobs are counted as`: func(r *rig) { r.s.names["q"].counts.Jobs[ClassDelayed]++ },
 		`and has a body`: func(r *rig) {
 			h, j, _ := r.in(Acked)
 			j.bodyLen = 4
