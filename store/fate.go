@@ -2,6 +2,10 @@ package store
 
 import "github.com/disqo/disqo/store/planted"
 
+// tellMost is the longest time until holders that did not answer are told again,
+// milliseconds: after a partition they agree within it.
+const tellMost = 30_000
+
 // spreadFate begins to tell the holders of a job that it died or lives again.
 func (s *Shard) spreadFate(now int64, h uint32, fx *Effects) {
 	if s.others(h).Empty() || planted.Is(planted.UntoldDeath) {
@@ -28,7 +32,7 @@ func (s *Shard) tellFate(now int64, h uint32, t *terms, fx *Effects) {
 		t.tellAt = 0
 		delete(s.tells, h)
 	} else {
-		t.tellAt = now + again(t.told) + s.jitter()
+		t.tellAt = now + min(again(t.told), tellMost) + s.jitter()
 		t.told = min(t.told+1, 10)
 	}
 	s.lay(h)

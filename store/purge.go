@@ -39,8 +39,10 @@ func (s *Shard) Purge(now int64, name []byte, which Classes, until, pos int64, n
 		}
 		s.purge(now, h, q, fx)
 	}
-	q = s.lookup(name)
-	if deleted == n || q == nil {
+	switch q = s.lookup(name); {
+	case q == nil:
+		return -1, deleted
+	case deleted == n || len(fx.Outbox.Buf) >= mailMost:
 		return pos, deleted
 	}
 	rest := which & (1<<ClassWaiting | 1<<ClassActive | 1<<ClassDelayed)

@@ -283,8 +283,13 @@ const (
 // enqueue puts an active job into its queue. It reports false for one that is
 // queued already, or that must not be delivered again.
 func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bool {
-	if !j.returns() {
+	switch {
+	case !j.returns():
 		return false
+	case dead(s.generation(h)): // it was set aside when it died
+		s.lie(now, h)
+		s.noteTerms(h, true, fx)
+		return true
 	}
 	again, c, t := j.flags&flagQueuedOnce != 0, s.slots.copies(h), s.slots.terms(h)
 	switch {
