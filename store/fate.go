@@ -103,12 +103,15 @@ const statements = 1<<MsgReplJob | 1<<MsgEnqueue | 1<<MsgWillQueue | 1<<MsgQueue
 // false if its sender is behind: it is told then, and what it says of where the
 // job is does not count.
 func (s *Shard) agree(now int64, from uint16, m *Message, fx *Effects) bool {
+	if statements>>m.Kind&1 == 0 || m.Terms == nil && s.slots.termed == 0 {
+		return true
+	}
 	h := s.index.find(&m.ID)
-	if statements>>m.Kind&1 == 0 || h == 0 || s.slots.get(h).state == Acked {
+	if h == 0 || s.slots.get(h).state == Acked {
 		return true
 	}
 	own, its := s.generation(h), m.generation()
-	if its < own && !s.view.Terms.Has(from) {
+	if its < own && m.Kind <= MsgHolders && !s.view.Terms.Has(from) {
 		return s.humour(now, h, from, m, fx)
 	}
 	switch {

@@ -226,7 +226,7 @@ func (s *Shard) hear(now int64, h uint32, from uint16, m *Message, what said, be
 	if m.Flags&FlagHeld != 0 {
 		left = m.Left
 	}
-	until := min(now+left, mostTime-1000)
+	until := min(now+left, mostTime-4*askOneBefore)
 	if j.retry == 0 || until <= now || !believed && !s.news(h, from, m) {
 		return
 	}
