@@ -50,7 +50,11 @@ func (s *Shard) lay(h uint32) {
 func (s *Shard) count(h uint32, n int) {
 	j := s.slots.get(h)
 	switch j.state {
-	case Queued, Dead:
+	case Queued:
+		s.counts.Jobs[ClassQueued] += n
+		return
+	case Dead:
+		s.counts.Jobs[ClassDead] += n
 		return
 	case Active:
 		if j.flags&flagQueuedOnce != 0 && s.slots.terms(h) == nil {
@@ -58,6 +62,7 @@ func (s *Shard) count(h uint32, n int) {
 		}
 	}
 	if k := s.class(h); k != ClassActive {
+		s.counts.Jobs[k] += n
 		s.queues[j.queue].counts.Jobs[k] += n
 	}
 }
@@ -71,13 +76,18 @@ func (q *queue) countsOf() Counts {
 	if q.dead != nil {
 		c.Jobs[ClassDead] = q.dead.Len()
 	}
-	c.Jobs[ClassActive] = q.refs
+	c.rest(q.refs)
+	return c
+}
+
+// rest counts as active what is in no other class, of so many jobs.
+func (c *Counts) rest(jobs int) {
+	c.Jobs[ClassActive] = jobs
 	for k, n := range c.Jobs {
 		if Class(k) != ClassActive {
 			c.Jobs[ClassActive] -= n
 		}
 	}
-	return c
 }
 
 // Event is something that Counts counts.
@@ -112,28 +122,24 @@ func (c *Counts) Add(o *Counts) {
 	}
 }
 
-// Counts returns those of all queues of the shard: it looks at each.
+// Counts returns those of all queues of the shard.
 func (s *Shard) Counts() Counts {
-	sum := Counts{Events: s.past}
-	for _, q := range s.queues {
-		if q != nil {
-			c := q.countsOf()
-			sum.Add(&c)
-		}
-	}
-	return sum
+	c := s.counts
+	c.rest(s.slots.live)
+	return c
 }
 
-// happened counts an event of a queue.
-func (q *queue) happened(e Event) { q.counts.Events[e]++ }
+// happened counts an event, of a queue and of all.
+func (s *Shard) happened(q *queue, e Event) {
+	q.counts.Events[e]++
+	s.counts.Events[e]++
+}
 
 // happenedTo is happened for the queue of a job.
-func (s *Shard) happenedTo(j *slot, e Event) { s.queues[j.queue].happened(e) }
+func (s *Shard) happenedTo(j *slot, e Event) { s.happened(s.queues[j.queue], e) }
 
-// settleEvents begins a queue's events anew; those of the shard go on.
-func (s *Shard) settleEvents(q *queue) {
-	for k, n := range q.counts.Events {
-		s.past[k] += n
-	}
-	q.counts.Events = [numEvents]uint64{}
+// unhappened takes an event back.
+func (s *Shard) unhappened(q *queue, e Event) {
+	q.counts.Events[e] -= min(q.counts.Events[e], 1)
+	s.counts.Events[e] -= min(s.counts.Events[e], 1)
 }

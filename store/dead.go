@@ -44,7 +44,7 @@ func (s *Shard) Nack(now int64, id *ID, how *Refusal, fx *Effects) bool {
 		return s.enqueue(now, h, j, byNack, fx)
 	}
 	if how != nil && len(how.Reason) > 0 {
-		s.setReason(t, how.Reason)
+		s.setReason(h, t, how.Reason)
 	}
 	tries := t.tries + 1
 	if t.fail() {
@@ -172,7 +172,7 @@ func (s *Shard) Bury(now int64, id *ID, reason []byte, fx *Effects) bool {
 	}
 	t := s.addTerms(h)
 	if len(reason) > 0 {
-		s.setReason(t, reason)
+		s.setReason(h, t, reason)
 	}
 	s.die(now, h, fx)
 	return true
@@ -226,30 +226,40 @@ func (s *Shard) rise(now int64, h uint32) {
 	s.lay(h)
 }
 
-// Kick puts up to n dead jobs of a queue back, the oldest first, and returns how
-// many.
-func (s *Shard) Kick(now int64, name []byte, n int, fx *Effects) (done int) {
+// Kick puts up to n dead jobs of a queue back that were created after a time,
+// nanoseconds, the oldest first. It returns how many, and when the last of them
+// was created: what died again meanwhile is older.
+func (s *Shard) Kick(now int64, name []byte, after int64, n int, fx *Effects) (done int, last int64) {
 	q := s.lookup(name)
-	for ; q != nil && q.dead != nil && done < n; done++ {
-		h, ok := q.dead.Min()
-		if !ok || !s.kick(now, h, fx) {
-			break
-		}
+	if q == nil || q.dead == nil {
+		return 0, after
 	}
-	return done
+	var list []uint32
+	q.dead.Scan(func(h uint32) bool {
+		if s.slots.get(h).ctime > after && s.slots.terms(h).generation < lastGeneration {
+			list = append(list, h)
+		}
+		return len(list) < n
+	})
+	for _, h := range list {
+		after = s.slots.get(h).ctime
+		s.kick(now, h, fx)
+	}
+	return len(list), after
 }
 
 // KickJob puts a dead job back and reports whether it was dead.
 func (s *Shard) KickJob(now int64, id *ID, fx *Effects) bool {
 	h := s.index.find(id)
-	return h != 0 && s.slots.get(h).state == Dead && s.kick(now, h, fx)
-}
-
-func (s *Shard) kick(now int64, h uint32, fx *Effects) bool {
-	j, t := s.slots.get(h), s.slots.terms(h)
-	if t.generation >= lastGeneration {
+	if h == 0 || s.slots.get(h).state != Dead || s.generation(h) >= lastGeneration {
 		return false
 	}
+	s.kick(now, h, fx)
+	return true
+}
+
+func (s *Shard) kick(now int64, h uint32, fx *Effects) {
+	j, t := s.slots.get(h), s.slots.terms(h)
 	t.generation++
 	t.tries, j.nacks, j.extra = 0, 0, 0
 	s.rise(now, h)
@@ -262,7 +272,6 @@ func (s *Shard) kick(now int64, h uint32, fx *Effects) bool {
 		s.sayQueued(now, h, others, FlagForced, fx)
 	}
 	s.serve(now, q, fx)
-	return true
 }
 
 // Promote changes the priority of a job and reports whether it is known and not

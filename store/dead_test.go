@@ -69,13 +69,13 @@ func TestDeath(t *testing.T) {
 	require.EqualValues(t, 1, st.Counts.Events[EventDied])
 	require.EqualValues(t, 2, st.Counts.Events[EventRetried], "the last one, which led to death, is one, too")
 
-	require.Equal(t, 1, r.s.Kick(r.now, []byte("q"), 10, &r.fx))
+	require.Equal(t, 1, r.kick("q", 10))
 	r.check()
 	j = r.get(id)
 	require.Equal(t, Queued, j.State)
 	require.Zero(t, int(j.Terms.Tries)+int(j.Nacks)+int(j.Extra))
 	require.Equal(t, "no route", string(j.Terms.Reason))
-	require.Zero(t, r.s.Kick(r.now, []byte("q"), 10, &r.fx))
+	require.Zero(t, r.kick("q", 10))
 	require.False(t, r.s.KickJob(r.now, &id, &r.fx))
 	require.Equal(t, []string{"x"}, r.fetch("q", 1))
 	require.True(t, r.s.Ack(r.now, &id, &r.fx))
@@ -167,6 +167,48 @@ func TestBuryAtMostOnce(t *testing.T) {
 	require.False(t, r.s.KickJob(r.now, &id, &r.fx))
 }
 
+// An at-most-once job that a log says is dead, though it may have been put back
+// and delivered since, is not delivered again.
+func TestDeadAndDoubtful(t *testing.T) {
+	t.Parallel()
+	for _, complete := range []bool{true, false} {
+		l := newLogRig(t, 1)
+		spec := l.spec("q", "x")
+		spec.Retry = 0
+		id := l.add(spec)
+		require.True(t, l.s.Bury(l.now, &id, nil, &l.fx))
+		l.take()
+		fresh, sum := l.restart(Trust{Complete: complete})
+		if complete {
+			require.Equal(t, Dead, fresh.get(id).State)
+			require.Equal(t, 1, fresh.kick("q", 5))
+			require.Equal(t, []string{"x"}, fresh.fetch("q", 1))
+			continue
+		}
+		require.Equal(t, 1, sum.Doubtful)
+		require.Zero(t, fresh.kick("q", 5))
+		require.Empty(t, fresh.fetch("q", 1))
+	}
+}
+
+// Reasons live in the log like bodies: once all is rewritten nothing is garbage.
+func TestReasonsAreCounted(t *testing.T) {
+	t.Parallel()
+	l := newLogRig(t, 1)
+	for i := range 50 {
+		id := l.add(l.spec("q", fmt.Sprint(i)))
+		require.True(t, l.s.Bury(l.now, &id, []byte(strings.Repeat("r", 10*i)), &l.fx))
+	}
+	l.take()
+	l.rewrite()
+	written := int64(0)
+	for _, rec := range l.segments[0] {
+		written += int64(len(rec))
+	}
+	require.InDelta(t, written, l.live()[l.head()], 50*8)
+	l.check()
+}
+
 func TestKickIsOldestFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -178,16 +220,22 @@ func TestKickIsOldestFirst(t *testing.T) {
 		require.True(t, r.s.Bury(r.now, &ids[i], nil, &r.fx))
 	}
 	r.check()
-	require.Equal(t, 4, r.s.Kick(r.now, []byte("q"), 4, &r.fx))
+	require.Equal(t, 4, r.kick("q", 4))
 	require.Equal(t, []string{"2", "1", "0", "3"}, r.fetch("q", 10))
-	require.Equal(t, 16, r.s.Kick(r.now, []byte("q"), 100, &r.fx))
-	require.Zero(t, r.s.Kick(r.now, []byte("nosuch"), 100, &r.fx))
+	require.Equal(t, 16, r.kick("q", 100))
+	require.Zero(t, r.kick("nosuch", 100))
+}
+
+func (r *rig) kick(queue string, n int) int {
+	done, _ := r.s.Kick(r.now, []byte(queue), 0, n, &r.fx)
+	r.check()
+	return done
 }
 
 func (r *rig) purge(queue string, which Classes) (deleted int) {
 	for pos := int64(0); pos >= 0; {
 		k := 0
-		pos, k = r.s.Purge(r.now, []byte(queue), which, r.now, pos, 7, &r.fx)
+		pos, k = r.s.Purge(r.now, []byte(queue), which, r.s.Newest(r.now, true), pos, 7, &r.fx)
 		deleted += k
 	}
 	r.check()
@@ -222,7 +270,7 @@ func TestPurge(t *testing.T) {
 	fill()
 	r.now += 10
 	late := r.add(r.spec("q", "late"))
-	pos, deleted := r.s.Purge(r.now, []byte("q"), Purgeable, r.now-10, 0, 1000, &r.fx)
+	pos, deleted := r.s.Purge(r.now, []byte("q"), Purgeable, (r.now-10)*1e6+999_999, 0, 1000, &r.fx)
 	require.Negative(t, pos)
 	require.Equal(t, 30, deleted)
 	require.Equal(t, Queued, r.get(late).State)

@@ -55,17 +55,20 @@ func (s *Shard) fate(now int64, from uint16, m *Message, fx *Effects) {
 	case s.slots.get(h).state == Acked:
 		s.meetAck(now, h, SetOf(from), from, fx)
 	default:
-		knew, told := s.others(h), m.Holders.With(from)
-		if s.slots.get(h).retry > 0 {
-			s.learn(h, told, fx)
-		}
 		s.sayFate(now, h, SetOf(from), MsgGotFate, fx)
-		switch more := knew.Minus(told); {
-		case more.Empty():
-		case m.generation() == 0: // a priority: once is enough
+		if s.slots.get(h).retry == 0 {
+			return // nobody else has it
+		}
+		knew, told := s.others(h), m.Holders.With(from)
+		s.learn(h, told, fx)
+		know := s.tells[h].With(Self).With(from)
+		switch more := knew.Minus(told).Minus(know); {
+		case !more.Empty() && m.generation() == 0: // a priority: once is enough
 			s.sayFate(now, h, more, MsgFate, fx)
-		case s.tells[h].Empty():
-			s.beginToTell(now, h, told.With(Self), fx)
+		case !more.Empty():
+			s.beginToTell(now, h, know.Or(told), fx)
+		case !s.tells[h].Empty():
+			s.tells[h] = know
 		}
 	}
 }
@@ -79,6 +82,9 @@ func (s *Shard) gotFate(now int64, from uint16, m *Message, fx *Effects) {
 	told, ok := s.tells[h]
 	if !ok || m.Flags&FlagKnown != 0 && m.generation() != s.generation(h) {
 		return
+	}
+	if s.slots.get(h).retry > 0 && m.Flags&FlagKnown != 0 {
+		s.learn(h, m.Holders, fx)
 	}
 	s.tells[h] = told.With(from)
 	if s.others(h).In(s.tells[h]) {
@@ -116,7 +122,7 @@ func (s *Shard) agree(now int64, from uint16, m *Message, fx *Effects) bool {
 	}
 	switch {
 	case its > own:
-		s.adopt(now, h, m, fx)
+		s.adopt(now, h, from, m, fx)
 	case its < own:
 		if m.Kind != MsgGotFate || m.Flags&FlagKnown != 0 {
 			if s.slots.get(h).retry > 0 {
@@ -150,20 +156,30 @@ func (s *Shard) humour(now int64, h uint32, from uint16, m *Message, fx *Effects
 }
 
 // adopt takes over the terms of a later generation.
-func (s *Shard) adopt(now int64, h uint32, m *Message, fx *Effects) {
+func (s *Shard) adopt(now int64, h uint32, from uint16, m *Message, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	line := s.queues[j.queue].jobs
 	if j.state == Queued {
 		line.Delete(h) // it has another place under other terms
 	}
 	s.lift(h)
+	t := s.addTerms(h)
+	priority, rank := t.priority, t.rank
 	s.setTerms(h, m.Terms)
-	t := s.slots.terms(h)
+	if rank > t.rank {
+		t.priority, t.rank = priority, rank
+	}
 	t.flags &^= termsOut | termsHeld
-	t.tellAt = 0
-	delete(s.tells, h) // whoever is ahead tells
-	if partsOf(m.Kind)&partCounts != 0 {
+	t.tellAt, t.told = 0, 0
+	delete(s.tells, h)
+	if know := SetOf(Self, from); !s.others(h).In(know) { // whoever is ahead tells, but may be lost
+		s.tells[h], t.tellAt = know, now+4*collectFirst+s.jitter()
+	}
+	switch {
+	case (partsOf(m.Kind)&partCounts) != 0 || m.Flags&FlagHeld != 0:
 		j.nacks, j.extra = m.Nacks, m.Extra
+	case !dead(t.generation): // a new life, whose counts were not told
+		j.nacks, j.extra = 0, 0
 	}
 	s.lay(h)
 	if j.state == Queued {
@@ -211,7 +227,7 @@ func (s *Shard) merge(now int64, h uint32, m *Message, fx *Effects) {
 		t.limit, t.base, t.most = o.Limit, o.Base, o.Most
 	}
 	if !o.silent && len(o.Reason) > 0 && (o.Tries > t.tries || t.reasonLen == 0 || m.Flags&(FlagForced|FlagHeld) != 0) {
-		s.setReason(t, o.Reason)
+		s.setReason(h, t, o.Reason)
 	}
 	t.tries = max(t.tries, o.Tries)
 	if o.Rank > t.rank || o.Rank == t.rank && o.Priority < t.priority {

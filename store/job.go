@@ -190,7 +190,7 @@ func (s *Shard) fire(now int64, h uint32, fx *Effects) {
 	j := s.slots.get(h)
 	s.wheel.start(h) // it was never out of the counts
 	if j.etime <= now {
-		if j.state != Acked {
+		if j.state != Acked && j.flags&flagSpent == 0 {
 			s.happenedTo(j, EventExpired)
 		}
 		s.remove(now, h, fx)

@@ -112,12 +112,12 @@ const MinPutSize = putFix
 const StateSize = stateSize + 4 + setSizeNodes*20 + termsFix
 
 // putSize is what the record of a job is counted as: it changes only as the job
-// comes by terms.
+// comes by terms, or another reason.
 func (s *Shard) putSize(h uint32) int64 {
 	j := s.slots.get(h)
 	size := putFix + int64(len(s.queues[j.queue].name)) + int64(j.bodyLen) + int64(setSize(j.repl))
-	if s.slots.terms(h) != nil {
-		size += termsRoom
+	if t := s.slots.terms(h); t != nil {
+		size += termsRoom + int64(t.reasonLen)
 	}
 	return size
 }

@@ -63,7 +63,10 @@ func TestDeathIsTold(t *testing.T) {
 	for k := range 3 {
 		require.Equal(t, "full", string(m.terms(id, k).Reason), k)
 		require.EqualValues(t, 2, m.terms(id, k).Tries, k)
-		require.Empty(t, m.nodes[k].s.tells)
+	}
+	m.pass(10_000)
+	for k := range 3 {
+		require.Empty(t, m.nodes[k].s.tells, "all know that all know")
 	}
 	m.pass(100_000)
 	require.Equal(t, allDead, m.states(id))
@@ -147,6 +150,69 @@ func TestTriesAreCountedWhereItWasDelivered(t *testing.T) {
 	require.True(t, m.nodes[2].giveBack(id, nil))
 	m.pass(10)
 	require.Equal(t, allDead, m.states(id))
+}
+
+// A NACK that comes late, after its delivery was counted as its lease ended, is not
+// charged to the next delivery.
+func TestLateNack(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	spec := m.spec("q", "b", 2, 2, 5)
+	spec.Terms = &Terms{Priority: DefaultPriority, Limit: 2}
+	id, _ := m.nodes[0].put(spec)
+	m.pass(100)
+	require.Equal(t, []string{"b"}, m.nodes[0].take("q", 1))
+	m.pass(4000)
+	m.slow = map[[2]int]int64{{1, 0}: 3000}
+	require.True(t, m.nodes[1].giveBack(id, nil))
+	m.pass(1500)
+	require.EqualValues(t, 1, m.terms(id, 0).Tries, "its lease ended")
+	require.Equal(t, []string{"b"}, m.nodes[0].take("q", 1))
+	m.pass(2000)
+	require.EqualValues(t, 1, m.terms(id, 0).Tries)
+	require.NotContains(t, m.states(id), "dead")
+}
+
+// Who buried a job is lost before all holders heard of it: those that did tell the
+// others.
+func TestDeathOutlivesWhoToldIt(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	id := m.limited(0, 0, 0)
+	m.part([]int{0, 1}, []int{2})
+	require.True(t, m.nodes[0].bury(id))
+	m.pass(10)
+	m.nodes[0].alive = false
+	m.views()
+	m.pass(20_000)
+	require.Equal(t, "queued", m.states(id)[2])
+	m.heal()
+	m.pass(60_000)
+	require.Equal(t, []string{"dead", "dead"}, m.states(id)[1:])
+}
+
+// Of a new life only its own counts are known, whichever message tells of it first.
+func TestCountsOfANewLife(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	id, _ := m.nodes[0].put(m.spec("q", "b", 2, 2, 300))
+	m.pass(100)
+	for range 3 {
+		require.Equal(t, []string{"b"}, m.nodes[0].take("q", 1))
+		require.True(t, m.nodes[0].giveBack(id, nil))
+		m.pass(10)
+	}
+	require.True(t, m.nodes[0].bury(id))
+	m.pass(10)
+	m.part([]int{0}, []int{1})
+	require.True(t, m.nodes[0].kick(id))
+	m.heal()
+	require.Equal(t, []string{"b"}, m.nodes[0].take("q", 1))
+	m.nodes[0].do(func(s *Shard) { _, _ = s.Working(m.now, &id, &m.nodes[0].fx) })
+	m.pass(10)
+	j, _ := m.nodes[1].s.Get(&id)
+	require.Zero(t, int(j.Nacks)+int(j.Extra))
+	require.EqualValues(t, 2, j.Terms.Generation)
 }
 
 // A back-off is that of one node: no other queues the job before, however short

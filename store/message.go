@@ -299,7 +299,8 @@ func (o *Outbox) Reset() {
 // they can read.
 func (s *Shard) send(now int64, to Set, safe bool, m *Message, fx *Effects) {
 	to = to.Without(Self)
-	if old := to.Minus(s.view.Terms); !old.Empty() && (m.Terms != nil || m.Kind > MsgHolders) {
+	if m.Terms != nil || m.Kind > MsgHolders {
+		old := to.Minus(s.view.Terms)
 		to = to.Minus(old)
 		if m.Kind <= MsgHolders {
 			plain := *m

@@ -90,12 +90,12 @@ func FuzzMessage(f *testing.F) {
 		job := &Job{ID: ids[0], Queue: "q", Body: []byte("body"), Repl: 2, Retry: 300, Created: 1, Expires: t0 + 5000, NextQueue: t0 + 9}
 		m := &Message{Kind: k, ID: ids[0], Who: 1, Left: 500, Holders: SetOf(0, 1, 3), Queue: []byte("q"), Count: 3, Turn: 1, Job: job}
 		for which := range ids {
-			f.Add(uint8(k), uint8(1), uint8(which), uint16(0), appendMessage(nil, t0, m, roll))
+			f.Add(uint8(k-MsgReplJob), uint8(0), uint8(which), uint16(0), appendMessage(nil, t0, m, roll))
 			for generation := range uint32(4) {
 				with := *m
 				with.Flags = FlagHeld | FlagKnown | FlagForced
 				with.Terms = &Terms{Priority: 3 + generation%2, Limit: 2, Tries: 1, Rank: 1, Generation: generation, Reason: []byte("r")}
-				f.Add(uint8(k), uint8(1+generation), uint8(which), uint16(0), appendMessage(nil, t0, &with, roll))
+				f.Add(uint8(k-MsgReplJob), uint8(generation), uint8(which), uint16(0), appendMessage(nil, t0, &with, roll))
 			}
 		}
 	}

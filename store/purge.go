@@ -10,8 +10,19 @@ const Purgeable Classes = 1<<ClassWaiting | 1<<ClassActive | 1<<ClassDelayed | 1
 // Of returns the set of a class.
 func (c Class) Of() Classes { return 1 << c }
 
+// Newest returns the time, nanoseconds, up to which jobs are created that this
+// node knows now; with foreign those that came from nodes whose clocks are ahead.
+// What this node adds later is created later, unless foreign is set.
+func (s *Shard) Newest(now int64, foreign bool) int64 {
+	newest := max(now*1e6+999_999, s.lastCtime)
+	if foreign {
+		newest = max(newest, s.newest)
+	}
+	return newest
+}
+
 // Purge deletes jobs of a queue that are of the given classes and were created up
-// to the time until, milliseconds, as if they were acknowledged: their other
+// to the time until, nanoseconds, as if they were acknowledged: their other
 // holders forget them, too. It looks at up to n jobs from position pos on (0 to
 // begin with), and returns the position to go on from, -1 at the end, and how
 // many it deleted.
@@ -20,7 +31,6 @@ func (s *Shard) Purge(now int64, name []byte, which Classes, until, pos int64, n
 	if q == nil {
 		return -1, 0
 	}
-	until = min(until, mostTime)*1e6 + 999_999
 	meant := func(h uint32) bool {
 		return which>>s.class(h)&1 != 0 && s.slots.get(h).ctime <= until
 	}
@@ -66,7 +76,7 @@ func (s *Shard) Purge(now int64, name []byte, which Classes, until, pos int64, n
 }
 
 func (s *Shard) purge(now int64, h uint32, q *queue, fx *Effects) {
-	q.happened(EventPurged)
+	s.happened(q, EventPurged)
 	s.acknowledge(now, h, s.slots.get(h), fx)
 }
 

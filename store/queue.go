@@ -84,7 +84,6 @@ func (s *Shard) forget(q *queue) {
 	if q.live || q.refs > 0 {
 		return
 	}
-	s.settleEvents(q)
 	delete(s.names, q.name)
 	s.queues[q.num] = nil
 	s.freeQueues = append(s.freeQueues, q.num)
@@ -102,7 +101,7 @@ func (s *Shard) awaken(q *queue, now int64) {
 	q.live = true
 	q.ctime, q.atime = now, now
 	q.in, q.out, q.need = 0, 0, nil
-	s.settleEvents(q)
+	q.counts.Events = [numEvents]uint64{}
 	if q.jobs == nil {
 		q.jobs = s.newLine()
 	}

@@ -68,6 +68,9 @@ func parsePut(rec []byte) (Record, error) {
 		if t, body, err = cutTerms(body); err != nil {
 			return Record{}, err
 		}
+		if t.silent {
+			return Record{}, corrupt("a job whose terms leave out what was said of it")
+		}
 	}
 	j, err := DecodeJob(body)
 	if err != nil {

@@ -103,6 +103,9 @@ func (s *Shard) replayPut(rec []byte) error {
 		if t, body, err = cutTerms(body); err != nil {
 			return err
 		}
+		if t.silent {
+			return corrupt("a job whose terms leave out what was said of it")
+		}
 	}
 	j, err := DecodeJob(body)
 	if err != nil {
@@ -323,7 +326,7 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 	if j.state == WaitRepl {
 		queued = j.qtime == 0
 	}
-	if queued || j.state == WaitRepl {
+	if queued || j.state == WaitRepl || j.state == Dead && j.retry == 0 {
 		j.state = Active
 	}
 	if c := s.slots.copies(h); c != nil {
@@ -331,18 +334,18 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 	}
 	delivered := j.flags&flagDelivered != 0
 	switch {
-	case j.state == Dead, j.returns() && dead(s.generation(h)):
-		s.lay(h)
-		s.lie(now, h)
-		return
-	case j.state != Active:
-	case j.retry == 0 && (delivered || !trust.Complete):
+	case j.state == Active && j.retry == 0 && (delivered || !trust.Complete):
 		j.flags, j.qtime = j.flags|flagSpent|flagDelivered, 0
 		s.spent.Load(h)
 		if !delivered {
 			sum.Doubtful++
 			s.note(h, true, fx)
 		}
+	case j.state == Dead, j.returns() && dead(s.generation(h)):
+		s.lay(h)
+		s.lie(now, h)
+		return
+	case j.state != Active:
 	case queued && (lone || trust.QueueAll || j.retry == 0):
 		s.lay(h)
 		s.link(now, h, j)

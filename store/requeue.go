@@ -128,7 +128,11 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 		return
 	}
 	s.learn(h, m.Holders.With(from).With(m.Who), fx)
-	c, nacked := s.slots.copies(h), m.Nacks > j.nacks
+	if j.state == Dead {
+		return // nobody who knows its generation has it
+	}
+	// Who does not know how often this node queued it speaks of an earlier delivery.
+	c, nacked := s.slots.copies(h), m.Nacks > j.nacks && m.Extra >= j.extra
 	if m.Kind == MsgQueued {
 		s.queuedElsewhere(now, from, m, h, fx)
 	} else {

@@ -103,10 +103,11 @@ type Shard struct {
 	sweepAt    int
 	spent      *btree.BTreeG[uint32] // jobs that may be evicted, oldest first
 	lastCtime  int64
-	used       int64             // bytes accounted
-	job        Job               // the view that is handed out,
-	jobTerms   Terms             // and its terms
-	past       [numEvents]uint64 // of queues that are gone, or began anew
+	newest     int64  // of the creations of jobs that came from other nodes
+	used       int64  // bytes accounted
+	job        Job    // the view that is handed out,
+	jobTerms   Terms  // and its terms
+	counts     Counts // of all queues; of Jobs all but the active ones
 
 	view      *View // of the other nodes
 	seed      uint64
@@ -133,11 +134,7 @@ func NewShard(now int64, limits Limits) *Shard {
 }
 
 func (s *Shard) reset(now int64) {
-	for _, q := range s.queues {
-		if q != nil {
-			s.settleEvents(q)
-		}
-	}
+	s.counts.Jobs = [numJobClasses]int{}
 	s.slots, s.arena = slots{}, arena{}
 	s.index = newIndex(&s.slots)
 	s.wheel = wheel{slots: &s.slots, cur: now}
@@ -310,7 +307,7 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	if why == byReturn {
 		q.in--
 		q.out -= min(q.out, 1)
-		q.counts.Events[EventDelivered] -= min(q.counts.Events[EventDelivered], 1)
+		s.unhappened(q, EventDelivered)
 	}
 	asked := c != nil && c.asked != neverAsked
 	if others := s.others(h); why <= byNack && (again || asked || why == byNack) && !others.Empty() {
@@ -382,7 +379,7 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 	s.lay(h)
 	q.atime = now
 	q.out++
-	q.happened(EventDelivered)
+	s.happened(q, EventDelivered)
 	if q.jobs.Len() == 0 {
 		s.want(now, q, true, fx)
 	}

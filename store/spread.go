@@ -297,6 +297,7 @@ func (s *Shard) register(now int64, m *Message, holders Set, from uint16) (uint3
 	if j.retry > 0 {
 		j.qtime = min(now+job.NextQueue+int64(j.retry)*1000+s.jitter(), mostTime-1)
 	}
+	s.newest = max(s.newest, j.ctime)
 	s.keepBody(j, job.Delay, job.Body)
 	s.setHolders(h, holders)
 	if c := s.slots.copies(h); c != nil {

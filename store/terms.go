@@ -79,7 +79,8 @@ func (s *Shard) dropTerms(h uint32) {
 	if t == nil {
 		return
 	}
-	s.setReason(t, nil)
+	s.used -= int64(chunkSize(int(t.reasonLen)))
+	s.arena.release(t.reason)
 	delete(s.tells, h)
 	*t = terms{}
 	s.slots.termed--
@@ -102,10 +103,13 @@ func (s *Shard) priority(h uint32) uint32 {
 }
 
 // setReason keeps a copy of what was said of a job that failed.
-func (s *Shard) setReason(t *terms, text []byte) {
+func (s *Shard) setReason(h uint32, t *terms, text []byte) {
 	text = text[:min(len(text), MaxReason)]
 	if string(text) == string(s.arena.get(t.reason, int(t.reasonLen))) {
 		return
+	}
+	if home := s.slots.home(h); s.journalled(home) {
+		s.live.add(home, int64(len(text))-int64(t.reasonLen))
 	}
 	s.used += int64(chunkSize(len(text)) - chunkSize(int(t.reasonLen)))
 	s.arena.release(t.reason)
@@ -122,7 +126,7 @@ type Terms struct {
 	Base, Most uint32 // of the back-off, seconds; Base 0: there is none
 	Generation uint32 // how often it died or was put back: odd is dead
 	Limit      uint16 // deliveries that may fail before it dies; 0: any number
-	Tries      uint16 // deliveries that failed since it was added or put back, if it has a limit or a back-off
+	Tries      uint16 // deliveries that failed since it was added or put back, as long as it has terms
 	Rank       uint16 // how often the priority was changed
 	Held       bool   // it waits after a delivery that failed
 	Reason     []byte // of the last failure, as its consumer gave it
@@ -172,7 +176,7 @@ func (s *Shard) setTerms(h uint32, from *Terms) {
 		t.flags |= termsHeld
 	}
 	if !from.silent {
-		s.setReason(t, from.Reason)
+		s.setReason(h, t, from.Reason)
 	}
 }
 

@@ -132,6 +132,16 @@ type recount struct {
 	live                 map[uint32]int64 // bytes of records by segment
 }
 
+// all returns how many jobs of each class there are.
+func (r *recount) all() (sum [numJobClasses]int) {
+	for _, of := range r.classes {
+		for k, n := range of {
+			sum[k] += n
+		}
+	}
+	return sum
+}
+
 // verifyStructure holds that what the shard is made of hangs together, whatever
 // the log said of the jobs.
 func (s *Shard) verifyStructure(now int64) error {
@@ -332,6 +342,8 @@ func (s *Shard) verifySums(sum *recount) error {
 		return broken("%d jobs have adders, of %d adders", sum.adders, len(s.adders))
 	case sum.wides != len(s.wide):
 		return broken("%d jobs have wide sets, of %d wide sets", sum.wides, len(s.wide))
+	case sum.all() != s.Counts().Jobs:
+		return broken("the jobs of all queues are counted as %v, and are %v", s.Counts().Jobs, sum.all())
 	case sum.termed != s.slots.termed:
 		return broken("%d jobs have terms, %d are counted", sum.termed, s.slots.termed)
 	case sum.tells != len(s.tells):

@@ -23,10 +23,10 @@ func (n *Node) KickJob(id *store.ID, m *Mark) (ok bool, err error) {
 // Kick puts up to count dead jobs of a queue back, the oldest first, and returns
 // how many.
 func (n *Node) Kick(name []byte, count int, m *Mark) (done int, err error) {
-	for done < count {
+	for after := int64(0); done < count; {
 		k, want := 0, min(fetchBatch, count-done)
 		err = n.apply(n.byQueue(name), forJobs(want), m, func(s *store.Shard, now int64, fx *store.Effects) {
-			k = s.Kick(now, name, want, fx)
+			k, after = s.Kick(now, name, after, want, fx)
 		})
 		done += k
 		if err != nil || k < want {
@@ -49,20 +49,21 @@ const purgeBatch = 256
 type purge struct {
 	name  string
 	which store.Classes
-	until int64 // jobs created later are not meant
+	until int64 // nanoseconds; jobs created later are not meant
 	pos   int64
 }
 
 // Purge deletes the jobs of a queue that are of the given classes and returns how
 // many there were. Other holders of theirs forget them, too; with bcast the peers
-// delete what they have of the queue. Jobs that are added meanwhile stay.
+// delete what they have of the queue and was created until now by both clocks.
 func (n *Node) Purge(name []byte, which store.Classes, bcast bool, m *Mark) (deleted int, err error) {
-	p := &purge{name: string(name), which: which, until: n.now()}
-	if bcast {
-		err = n.apply(n.byQueue(name), room{}, m, func(s *store.Shard, now int64, fx *store.Effects) {
-			s.PurgeElsewhere(now, name, which, p.until, fx)
-		})
-	}
+	p := &purge{name: string(name), which: which}
+	err = n.apply(n.byQueue(name), room{}, m, func(s *store.Shard, now int64, fx *store.Effects) {
+		p.until = s.Newest(now, true)
+		if bcast {
+			s.PurgeElsewhere(now, name, which, now, fx)
+		}
+	})
 	for err == nil && p.pos >= 0 {
 		var k int
 		k, err = n.purgeSome(p, m)
@@ -86,13 +87,18 @@ const (
 	purgeBatches = 64
 )
 
-// purgeLater takes note of a purge that a peer asks for.
+// purgeLater takes note of a purge that a peer asks for. It means jobs that are
+// there, and that were there when the peer said so: what somebody added since then
+// stays, unless clocks are not right.
 func (n *Node) purgeLater(m *store.Message) {
+	until := int64(0)
+	n.byQueue(m.Queue).read(func(s *store.Shard) { until = s.Newest(min(n.now(), m.Left), false) })
+	until = min(until, m.Left*1e6+999_999)
 	p := &n.peers
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.purges) < purgesMost {
-		p.purges = append(p.purges, purge{string(m.Queue), store.Classes(m.Count) & store.Purgeable, m.Left, 0})
+		p.purges = append(p.purges, purge{string(m.Queue), store.Classes(m.Count) & store.Purgeable, until, 0})
 	}
 }
 

@@ -295,7 +295,7 @@ func (c *clients) reply(p *proc, gifts []gift, mark node.Mark) {
 	s := c.s
 	for i := range gifts {
 		if j := c.byID[gifts[i].id]; j != nil {
-			j.handed++
+			j.handed = append(j.handed, s.now)
 			c.note(j, "is let go of by node %d, lease until %d", p.num, gifts[i].lease)
 		}
 	}
@@ -304,7 +304,7 @@ func (c *clients) reply(p *proc, gifts []gift, mark node.Mark) {
 			g := &gifts[i]
 			if j := c.byID[g.id]; j != nil {
 				j.touched = true
-				j.handed--
+				j.handed = j.handed[:len(j.handed)-1]
 				c.note(j, "is returned to node %d", p.num)
 			}
 			p.node.Return(&g.id, g.lease, g.turn)
@@ -410,6 +410,7 @@ func (c *clients) command(p *proc, op Op, j *job) {
 		_, err = p.node.Working(&j.id, &mark)
 		ok = err == nil
 	case opNack:
+		j.nacked = c.s.now
 		before, active := c.nacks(p, j)
 		ok, err = p.node.Nack(&j.id, drawRefusal(c.s.o.Seed, j), &mark)
 		c.mayLie(p, j)
@@ -454,7 +455,16 @@ func (c *clients) look(p *proc, step *Step) {
 		s.fail("look", nil, "QPEEK shows %d of the %d jobs in queue %s of node %d", seen, n, name, p.num)
 	}
 	jobs := 0
-	p.node.ScanJobs(0, -1, nil, func(*store.Job) bool { jobs++; return true })
+	var dead []*job
+	p.node.ScanJobs(0, -1, nil, func(v *store.Job) bool {
+		if jobs++; v.State == store.Dead {
+			dead = append(dead, c.byID[v.ID])
+		}
+		return true
+	})
+	for _, j := range dead {
+		c.mayLie(p, j)
+	}
 	if st, ok := p.node.QueueStat(name); ok && st.Len != n {
 		s.fail("look", nil, "QSTAT shows %d of the %d jobs in queue %s of node %d", st.Len, n, name, p.num)
 	}

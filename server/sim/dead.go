@@ -86,9 +86,21 @@ func (c *clients) mayLie(p *proc, j *job) {
 	case !lies || j.buries > 0 || j.kicks > 0:
 	case j.limit == 0:
 		c.s.fail("died", j, "%v is dead at node %d, and has no limit", j, p.num)
-	case tries < j.limit, j.handed < j.limit:
-		c.s.fail("died", j, "%v is dead at node %d after %d tries and %d deliveries, its limit is %d", j, p.num, tries, j.handed, j.limit)
+	case tries < j.limit, j.failed(c.s.now) < j.limit:
+		c.s.fail("died", j, "%v is dead at node %d after %d tries and %d deliveries, of which %d may have failed; its limit is %d",
+			j, p.num, tries, len(j.handed), j.failed(c.s.now), j.limit)
 	}
+}
+
+// failed returns how many deliveries may have failed by now: their leases ended, or
+// a NACK came after them.
+func (j *job) failed(now int64) (n int) {
+	for _, at := range j.handed {
+		if at+j.retry <= now+second || at <= j.nacked {
+			n++
+		}
+	}
+	return n
 }
 
 // lies checks that the holders of a job that is dead agree on it, and reports

@@ -31,7 +31,8 @@ type job struct {
 	deleted   bool  // by DELJOB, FASTACK or FLUSHALL
 	touched   bool  // a client did something that may bring it back, or forward
 	limit     int   // of deliveries that fail; 0: it has none
-	handed    int   // deliveries by nodes, those that were taken back not counted
+	handed    []int64 // when nodes delivered it, deliveries that were taken back left out
+	nacked    int64   // when the last NACK was sent
 	buries    int   // BURYs that were sent
 	kicks     int   // and KICKs that may concern it
 	buried    int64 // when a BURY was answered, 0 after a KICK
