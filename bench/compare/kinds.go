@@ -30,7 +30,7 @@ var kinds = map[string]kind{
 		return bench.Flags(host, port, dir, append(appendOnly(policy), "--maxmemory", "16gb")...)
 	}},
 	"disque": {protocol: "disque", program: "disque-server", count: []string{"INFO"}, cluster: true, args: func(port int, dir, policy string) []string {
-		return bench.Flags(host, port, dir, appendOnly(policy)...)
+		return bench.Flags(host, port, dir, append(appendOnly(policy), "--maxmemory", "16gb")...)
 	}},
 	"list":   {protocol: "list", program: "redis-server", count: []string{"LLEN", queue}, args: redis},
 	"stream": {protocol: "stream", program: "redis-server", count: []string{"XLEN", queue}, args: redis},
