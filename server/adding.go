@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/disqo/disqo/server/node"
 )
@@ -16,6 +17,7 @@ type adding struct {
 	at      int   // where its reply begins in the session's output
 	bytes   int   // of the job
 	until   int64 // milliseconds, when it times out; 0: never
+	began   int64 // ticks, if the time is taken
 	outcome atomic.Int32
 	wake    func()
 }
@@ -56,6 +58,9 @@ func (s *session) keepAdding(req *addJob, id *node.ID) {
 	if req.timeout > 0 {
 		a.until = s.srv.node.Now() + req.timeout
 	}
+	if s.srv.http != nil {
+		a.began = s.srv.ticks()
+	}
 	s.adding = append(s.adding, a)
 	s.addingBytes += a.bytes
 }
@@ -91,6 +96,11 @@ func (s *session) settleAdding() bool {
 		text := ""
 		switch a.outcome.Load() {
 		case addDone:
+			if a.began != 0 {
+				took := s.srv.ticks() - a.began
+				s.srv.stats.copies.add(time.Duration(took))
+				s.srv.stats.copies.nanos.Add(took)
+			}
 		case addRemoved:
 			text = "NOREPL job removed (expired?) before the requested replication level was achieved"
 		default:

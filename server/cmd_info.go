@@ -75,6 +75,9 @@ func infoServer(s *Server, p func(string, any)) {
 	p("process_id", os.Getpid())
 	p("run_id", s.runID)
 	p("tcp_port", s.port)
+	if s.http != nil {
+		p("http_port", s.httpPort)
+	}
 	p("uptime_in_seconds", up)
 	p("uptime_in_days", up/86400)
 	p("hz", s.cfg.Get().HZ)

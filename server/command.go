@@ -44,11 +44,16 @@ type command struct {
 type commandStats struct {
 	calls atomic.Int64
 	nanos atomic.Int64
+	timed bool // the durations are counted, too: somebody may look at them
+	took  histogram
 }
 
 func (c *commandStats) add(took time.Duration) {
 	c.calls.Add(1)
 	c.nanos.Add(int64(took))
+	if c.timed {
+		c.took.add(took)
+	}
 }
 
 // takes reports whether the number of words is right.

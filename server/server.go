@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -41,8 +42,14 @@ type Server struct {
 	port    int // of the first TCP listener
 
 	listeners []net.Listener
-	conns     sync.WaitGroup
-	helpers   sync.WaitGroup // accept loops and the sampler
+
+	http          *http.Server // nil: there is no HTTP side
+	httpListeners []net.Listener
+	httpLoops     sync.WaitGroup
+	httpPort      int
+
+	conns   sync.WaitGroup
+	helpers sync.WaitGroup // accept loops and the sampler
 
 	logFS    node.FS       // where the append-only file lives; nil is the system's
 	loading  atomic.Bool   // it is being read
@@ -135,6 +142,9 @@ func (s *Server) open(cfg *config.Config) (err error) {
 	if err := s.listen(cfg); err != nil {
 		return err
 	}
+	if err := s.listenHTTP(cfg); err != nil {
+		return err
+	}
 	if err := s.openBus(cfg); err != nil {
 		return err
 	}
@@ -148,6 +158,7 @@ func (s *Server) open(cfg *config.Config) (err error) {
 // Close releases what New took. An error says that the end of the append-only
 // file may not be on disk.
 func (s *Server) Close() (err error) {
+	s.closeHTTP()
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
@@ -191,6 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	patience := time.AfterFunc(loadingQuiet, func() { open.Do(serve) })
 	s.helpers.Go(s.sampler)
+	s.serveHTTP()
 	err := s.load(ctx)
 	patience.Stop()
 	open.Do(serve)

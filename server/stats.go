@@ -16,7 +16,8 @@ type stats struct {
 	blocked     atomic.Int64 // clients that wait in GETJOB now
 	peakMemory  atomic.Int64 // highest used memory that a sample saw
 
-	rate rates
+	rate   rates
+	copies histogram // how long ADDJOBs waited for copies, if there is an HTTP side
 }
 
 func (s *stats) reset() {

@@ -21,6 +21,7 @@ type Config struct {
 	// Identity and access.
 
 	RequirePass   string   // password asked of every client, at most 512 bytes; "" = none
+	HTTPPort      int      // TCP port of the HTTP side, 0..65535; 0 = pick a free one, -1 = there is none
 	RenameCommand []Rename // commands renamed or disabled, sorted by From, all applied at once
 
 	// Process.

@@ -6,6 +6,8 @@ package config
 var ourDirectives = []directive{
 	{"protected-mode", readable | settable, boolean(func(c *Config) *bool { return &c.ProtectedMode }, true),
 		"serve only loopback clients until a password is set"},
+	{"http-port", readable, number(func(c *Config) *int { return &c.HTTPPort }, -1, -1, portMax, "TCP port"),
+		"port of the HTTP side: /healthz, /readyz and /metrics; -1 is none, 0 picks a free one"},
 	{"logformat", readable, enum(func(c *Config) *string { return &c.LogFormat }, "text", "text", "json"),
 		"form of a log line"},
 	{"aof-segment-size", readable, size(func(c *Config) *int64 { return &c.AOFSegmentSize }, 32*mb, 1*mb, 1*gb),

@@ -43,6 +43,7 @@ const (
 // Classes of jobs, and events that are counted.
 const (
 	ClassActive  = store.ClassActive
+	ClassAcked   = store.ClassAcked
 	ClassDelayed = store.ClassDelayed
 	ClassQueued  = store.ClassQueued
 	ClassWaiting = store.ClassWaiting

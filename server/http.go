@@ -1,0 +1,180 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"math/bits"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/httpapi"
+	"github.com/disqo/disqo/server/node"
+)
+
+// Limits of the HTTP side: nothing that a client does, or leaves, holds more.
+const (
+	httpConnections = 256
+	httpHeaderTime  = 5 * time.Second
+	httpReadTime    = 30 * time.Second
+	httpWriteTime   = 60 * time.Second
+	httpIdleTime    = 2 * time.Minute
+	httpHeaderBytes = 16 << 10
+	httpStopTime    = time.Second // for requests in progress, at the end
+)
+
+// joinPatience is how long a node that is told to join others is not ready without
+// them: it may be the first.
+const joinPatience = 15 * time.Second
+
+// listenHTTP opens the sockets of the HTTP side, if there is to be one.
+func (s *Server) listenHTTP(cfg *config.Config) error {
+	if cfg.HTTPPort < 0 {
+		return nil
+	}
+	hosts := cfg.Bind
+	if len(hosts) == 0 {
+		hosts = []string{""}
+	}
+	s.httpPort = cfg.HTTPPort
+	for _, host := range hosts {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(s.httpPort)))
+		if err != nil {
+			return listenError(err)
+		}
+		s.httpListeners = append(s.httpListeners, l)
+		s.httpPort = l.Addr().(*net.TCPAddr).Port
+	}
+	s.http = &http.Server{
+		Handler: httpapi.New(front{s}), ReadHeaderTimeout: httpHeaderTime, ReadTimeout: httpReadTime, WriteTimeout: httpWriteTime,
+		IdleTimeout: httpIdleTime, MaxHeaderBytes: httpHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	for i := range s.commands.rows {
+		s.commands.rows[i].stats.timed = true
+	}
+	return nil
+}
+
+// serveHTTP serves until closeHTTP.
+func (s *Server) serveHTTP() {
+	for _, l := range s.httpListeners {
+		s.httpLoops.Go(func() { _ = s.http.Serve(netutil.LimitListener(l, httpConnections)) })
+	}
+}
+
+// closeHTTP ends the HTTP side; again is fine.
+func (s *Server) closeHTTP() {
+	if s.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), httpStopTime)
+		_ = s.http.Shutdown(ctx)
+		cancel()
+		_ = s.http.Close()
+	}
+	for _, l := range s.httpListeners {
+		_ = l.Close()
+	}
+	s.httpLoops.Wait()
+}
+
+// front is the server as the HTTP side sees it.
+type front struct{ s *Server }
+
+// Ready implements httpapi.Broker.
+func (f front) Ready() error {
+	s := f.s
+	switch log := s.node.LogInfo(); {
+	case s.stopping.Load():
+		return httpapi.NotReady("it is stopping")
+	case s.loading.Load():
+		return httpapi.NotReady("the append-only file is being loaded")
+	case s.node.Leaving():
+		return httpapi.NotReady("it is leaving the cluster")
+	case s.node.Level() >= 2:
+		return httpapi.NotReady("it is out of memory: more than 95 per cent of maxmemory is used")
+	case log.Full != nil:
+		return httpapi.NotReady("the disk of the append-only file is full")
+	case len(s.cfg.Get().Join) > 0 && s.node.Size() == 1 && time.Since(s.started) < joinPatience:
+		return httpapi.NotReady("it has not found the nodes that it shall join")
+	}
+	return nil
+}
+
+// Admits implements httpapi.Broker: as protected mode does on the other port.
+func (f front) Admits(address string) bool {
+	if cfg := f.s.cfg.Get(); !cfg.ProtectedMode || cfg.RequirePass != "" {
+		return true
+	}
+	addr, err := netip.ParseAddrPort(address)
+	return err == nil && addr.Addr().Unmap().IsLoopback()
+}
+
+// Password implements httpapi.Broker.
+func (f front) Password() string { return f.s.cfg.Get().RequirePass }
+
+// Figures implements httpapi.Broker.
+func (f front) Figures() httpapi.Figures {
+	s := f.s
+	st := &s.stats
+	fig := httpapi.Figures{
+		Version: s.build.Version, Commit: s.build.Commit, Uptime: time.Since(s.started),
+		Connections: st.connections.Load(), Rejected: st.rejected.Load(), Connected: int64(s.clients.len()), Blocked: st.blocked.Load(),
+		NetInput: st.netInput.Load(), NetOutput: st.netOutput.Load(),
+		Jobs: s.node.Counts(), QueueCount: s.node.Queues(),
+		MemoryUsed: s.node.Used(), MemoryMax: s.cfg.Get().MaxMemory,
+		Log: s.node.LogInfo(), Loading: s.loading.Load(),
+		Known: s.node.Size(), Reachable: s.node.Reachable(), Leaving: s.node.Leaving(),
+		Copies: st.copies.read(),
+	}
+	for i := range s.commands.rows {
+		row := &s.commands.rows[i]
+		if row.stats.calls.Load() > 0 {
+			calls := row.stats.took.read()
+			calls.Count, calls.Sum = uint64(row.stats.calls.Load()), time.Duration(row.stats.nanos.Load())
+			fig.Commands = append(fig.Commands, httpapi.Command{Name: row.name, Calls: calls})
+		}
+	}
+	s.node.ScanQueues(0, -1, func(q node.QueueStat) bool {
+		fig.Queues = append(fig.Queues, q)
+		return len(fig.Queues) < httpapi.QueuesMost
+	})
+	for _, m := range s.cluster.Members() {
+		if !m.Self && !m.Handshake {
+			fig.Peers = append(fig.Peers, httpapi.Peer{ID: m.ID, State: s.node.PeerState(m.ID), Failed: m.Failed})
+		}
+	}
+	_, _, fig.LinksSent, fig.LinksRead = s.node.LinkStats()
+	fig.BadMessages, _ = s.node.BadMessages()
+	return fig
+}
+
+// histogram counts durations by powers of two of a microsecond: the i-th bucket
+// has those of less than 2^i microseconds that are in none before.
+type histogram struct {
+	nanos   atomic.Int64
+	buckets [histogramBuckets]atomic.Uint64
+}
+
+const histogramBuckets = 25 // up to 16 seconds; the last has all that took longer
+
+func (h *histogram) add(took time.Duration) {
+	h.buckets[min(bits.Len64(uint64(max(0, took.Microseconds()))), histogramBuckets-1)].Add(1)
+}
+
+// read returns the buckets without the last, which has no bound.
+func (h *histogram) read() (out httpapi.Histogram) {
+	for i := range h.buckets {
+		n := h.buckets[i].Load()
+		out.Count += n
+		if i < histogramBuckets-1 {
+			out.Buckets = append(out.Buckets, n)
+		}
+	}
+	out.Sum = time.Duration(h.nanos.Load())
+	return out
+}
