@@ -117,12 +117,15 @@ func (f front) Admits(address string) bool {
 // Password implements httpapi.Broker.
 func (f front) Password() string { return f.s.cfg.Get().RequirePass }
 
+// MaxJob implements httpapi.Broker.
+func (f front) MaxJob() int64 { return f.s.cfg.Get().MaxJobSize }
+
 // Figures implements httpapi.Broker.
 func (f front) Figures() httpapi.Figures {
 	s := f.s
 	st := &s.stats
 	fig := httpapi.Figures{
-		Version: s.build.Version, Commit: s.build.Commit, Uptime: time.Since(s.started),
+		ID: s.node.ID(), Version: s.build.Version, Commit: s.build.Commit, Uptime: time.Since(s.started),
 		Connections: st.connections.Load(), Rejected: st.rejected.Load(), Connected: int64(s.clients.len()), Blocked: st.blocked.Load(),
 		NetInput: st.netInput.Load(), NetOutput: st.netOutput.Load(),
 		Jobs: s.node.Counts(), QueueCount: s.node.Queues(),

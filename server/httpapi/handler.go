@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -25,7 +27,27 @@ type Broker interface {
 	Password() string
 	// Figures are those of a scrape.
 	Figures() Figures
+	// MaxJob is the size of the largest body of a job.
+	MaxJob() int64
+	// Call executes commands of the other port, one after the other, as a client
+	// would that comes from there and knows the password. Its error is that of ctx,
+	// or of a broker that is about to end. Done of the answer must be called.
+	Call(ctx context.Context, from string, commands ...[][]byte) (*Answer, error)
 }
+
+// Answer is what was replied to commands: int64, string (a status), []byte, nil,
+// Fault or []any of these.
+type Answer struct {
+	Values []any
+	// Done says whether the client began to be written to, and whether it was told
+	// all: jobs that it did not get go back.
+	Done func(begun, written bool)
+}
+
+// Fault is the text of an error reply; its first word is the code.
+type Fault string
+
+func (f Fault) Error() string { return string(f) }
 
 // A scrape that takes longer is given up, and no more than so many run at a time.
 const (
@@ -52,14 +74,33 @@ func New(b Broker) http.Handler {
 		say(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", guard(b, metrics))
+	g := gateway{b}
+	for _, r := range routes {
+		mux.Handle(r.method+" "+r.path, guard(b, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.do(g, w, q) })))
+	}
+	mux.Handle("GET /v1/openapi.json", guard(b, http.HandlerFunc(serveOpenAPI)))
+	own := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !b.Admits(r.RemoteAddr) {
 			say(w, http.StatusForbidden, "there is no password, so Disqo talks only to clients on its own machine; set requirepass, or protected-mode no if the network is trusted")
 			return
 		}
-		mux.ServeHTTP(w, r)
+		if b.Password() == "" && !literal(r.Host) {
+			say(w, http.StatusForbidden, "without a password Disqo is known by its address or as localhost only: a web page may have made up this name")
+			return
+		}
+		own.ServeHTTP(w, r)
 	})
+}
+
+// literal reports whether a Host header names an address, or localhost, and so is
+// none that somebody can point elsewhere.
+func literal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 // say answers with a line of text.

@@ -13,7 +13,7 @@ import (
 // Figures are what a scrape shows of a broker, besides what Go and the process
 // say of themselves.
 type Figures struct {
-	Version, Commit string
+	ID, Version, Commit string
 	Uptime          time.Duration
 
 	Commands []Command

@@ -1,0 +1,148 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/disqo/disqo/server/httpapi"
+)
+
+// caller is a client within this process: a session without a socket, for as
+// long as the commands of one request take.
+type caller struct {
+	s    session
+	info clientInfo
+	bell chan struct{}
+}
+
+func (c *caller) wake() {
+	select {
+	case c.bell <- struct{}{}:
+	default:
+	}
+}
+
+// Call implements httpapi.Broker.
+func (f front) Call(ctx context.Context, from string, commands ...[][]byte) (*httpapi.Answer, error) {
+	c := &caller{bell: make(chan struct{}, 1)}
+	c.info.addr, c.info.joined = from, time.Now()
+	c.s.init(f.s, &c.info, c.wake)
+	c.s.authed = f.s.cfg.Get().RequirePass
+	c.s.beginBatch(time.Now())
+	for i := 0; i < len(commands) || c.s.parked != nil || c.s.wait != nil || c.s.adds() || c.s.pauseTo != 0; {
+		switch {
+		case c.s.parked != nil && !c.s.hold():
+			c.s.unpark()
+		case i < len(commands) && c.s.parked == nil && !c.s.hold():
+			c.s.exec(commands[i])
+			i++
+		default:
+			if err := c.rest(ctx); err != nil {
+				c.s.close(0)
+				return nil, err
+			}
+		}
+	}
+	if err := c.s.mark.Wait(); err != nil {
+		c.s.close(0)
+		return nil, err
+	}
+	values, err := parseReplies(c.s.reply.B)
+	if err != nil {
+		c.s.close(0)
+		return nil, err
+	}
+	return &httpapi.Answer{Values: values, Done: c.done}, nil
+}
+
+// done ends the session once its client was answered, or could not be. A job that
+// is at most once goes back only if nothing of the answer was written.
+func (c *caller) done(begun, written bool) {
+	kept := c.s.handed[:0]
+	for _, h := range c.s.handed {
+		if !written && !(begun && h.id.AtMostOnce()) {
+			kept = append(kept, h)
+		}
+	}
+	c.s.handed = kept
+	c.s.close(0)
+}
+
+// rest waits until the session can go on.
+func (c *caller) rest(ctx context.Context) error {
+	if c.s.settle() {
+		return nil
+	}
+	var after <-chan time.Time
+	if at := c.s.deadline(); !at.IsZero() {
+		timer := time.NewTimer(max(0, time.Until(at)) + time.Millisecond)
+		defer timer.Stop()
+		after = timer.C
+	}
+	quit := c.s.srv.quit
+	if c.s.left {
+		quit = nil // it is told already
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-quit:
+		c.s.stop()
+	case <-c.bell:
+	case <-after:
+	}
+	c.s.settle()
+	return nil
+}
+
+// errReply says that a session's reply is not RESP2.
+const errReply fault = "ERR a reply that cannot be read"
+
+// parseReplies reads the replies of a session that speaks RESP2.
+func parseReplies(b []byte) (values []any, err error) {
+	for len(b) > 0 {
+		var v any
+		if v, b, err = parseReply(b); err != nil {
+			return nil, err
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+func parseReply(b []byte) (v any, rest []byte, err error) {
+	line, rest, ok := bytes.Cut(b, []byte("\r\n"))
+	if !ok || len(line) == 0 {
+		return nil, nil, errReply
+	}
+	text := string(line[1:])
+	switch line[0] {
+	case '+':
+		return text, rest, nil
+	case '-':
+		return httpapi.Fault(text), rest, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err != nil:
+		return nil, nil, errReply
+	case line[0] == ':':
+		return n, rest, nil
+	case n < 0:
+		return nil, rest, nil
+	case line[0] == '$' && int64(len(rest)) >= n+2:
+		return append([]byte{}, rest[:n]...), rest[n+2:], nil
+	case line[0] != '*':
+		return nil, nil, errReply
+	}
+	list := make([]any, 0, min(n, 1024))
+	for range n {
+		if v, rest, err = parseReply(rest); err != nil {
+			return nil, nil, err
+		}
+		list = append(list, v)
+	}
+	return list, rest, nil
+}

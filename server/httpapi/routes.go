@@ -1,0 +1,358 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// route is a path of the JSON side. What OpenAPI says of it is here, too, so that
+// the two cannot differ.
+type route struct {
+	method, path string
+	summary      string
+	params       []param
+	verbs        []string // that may stand behind the last part of the path, after a colon
+	body         string   // content type of what is sent; "" for nothing
+	statuses     []int
+	do           func(g gateway, w http.ResponseWriter, r *http.Request)
+}
+
+// param is a query parameter.
+type param struct{ name, kind, text string }
+
+var (
+	cursorParam = param{"cursor", "string", "where to go on: that of the page before; 0 begins"}
+	countParam  = param{"count", "integer", "how many, up to 1000"}
+	bcastParam  = param{"bcast", "boolean", "tell the other nodes to do the same"}
+)
+
+// routes are all paths under /v1 that OpenAPI describes.
+var routes = []route{
+	{http.MethodPost, "/v1/queues/{queue}/jobs", "Add a job: the body is that of the request. With Content-Type application/json and an array, add a batch: texts, or objects with body and encoding.",
+		[]param{{"delay", "integer", "seconds until it is queued"}, {"retry", "integer", "seconds that a consumer has; 0: deliver at most once"}, {"ttl", "integer", "seconds that it lives"},
+			{"maxlen", "integer", "refuse if so many are queued"}, {"priority", "integer", "0 is the most urgent, 1024 the default"}, {"maxtries", "integer", "failed deliveries after which it is dead"},
+			{"backoff", "string", "first and longest wait after a failure, seconds: 1,3600"}, {"replicate", "integer", "nodes that hold it"}, {"sync", "integer", "of them before this is answered"},
+			{"async", "boolean", "do not wait for copies"}, {"timeout", "string", "most that this waits for copies: 5s"}},
+		nil, "application/octet-stream", []int{201, 400, 409, 413, 503}, gateway.add},
+	{http.MethodPost, "/v1/queues/{queue}/jobs:get", "Get jobs. They are delivered: acknowledge them, or they come again.",
+		[]param{{"count", "integer", "how many at most; 1 by default"}, {"wait", "string", "most that this waits for one: 20s, up to 5m"}, {"withcounters", "boolean", "with nacks and additionalDeliveries"}},
+		nil, "", []int{200, 204, 400, 503}, gateway.get},
+	{http.MethodPost, "/v1/jobs:ack", "Acknowledge jobs, and give back others.", nil, nil, "application/json", []int{200, 400, 503}, gateway.ack},
+	{http.MethodGet, "/v1/jobs/{id...}", "All about a job.", nil, nil, "", []int{200, 400, 404}, gateway.show},
+	{http.MethodDelete, "/v1/jobs/{id...}", "A job is done, on all nodes.", nil, nil, "", []int{204, 400, 404, 503}, gateway.remove},
+	{http.MethodPost, "/v1/jobs/{id...}", "nack: give it back; working: it takes longer; bury: it is dead; kick: it is not; promote: another priority.",
+		[]param{{"delay", "integer", "of nack: seconds"}, {"reason", "string", "of nack and bury"}, {"priority", "integer", "of promote"}},
+		[]string{"nack", "working", "bury", "kick", "promote"}, "", []int{200, 400, 404, 409, 503}, gateway.jobVerb},
+	{http.MethodGet, "/v1/queues", "The queues of this node.", []param{cursorParam, countParam}, nil, "", []int{200, 400}, gateway.queues},
+	{http.MethodGet, "/v1/queues/{queue}", "All about a queue.", nil, nil, "", []int{200, 404}, gateway.queue},
+	{http.MethodPost, "/v1/queues/{queue}", "pause, resume, purge, or kick its dead jobs.",
+		[]param{{"direction", "string", "of pause: in, out or all, the default"}, {"state", "string", "of purge: queued, active, delayed, wait-repl or dead"}, {"count", "integer", "of kick"}, bcastParam},
+		[]string{"pause", "resume", "purge", "kick"}, "", []int{200, 400, 503}, gateway.queueVerb},
+	{http.MethodGet, "/v1/queues/{queue}/jobs", "Jobs of a queue.", []param{{"state", "string", "queued, active, acked, wait-repl or dead"}, cursorParam, countParam},
+		nil, "", []int{200, 400}, gateway.jobs},
+	{http.MethodGet, "/v1/nodes", "The nodes of the cluster, as this one sees them.", nil, nil, "", []int{200}, gateway.nodes},
+}
+
+// split takes a verb off the end of what a path names.
+func split(name string, verbs ...string) (what, verb string, ok bool) {
+	i := strings.LastIndexByte(name, ':')
+	if i < 0 || !slices.Contains(verbs, name[i+1:]) {
+		return name, "", false
+	}
+	return name[:i], name[i+1:], true
+}
+
+// parameters returns those of a request, if it has no others.
+func parameters(r *http.Request, known ...string) (map[string]string, error) {
+	m := map[string]string{}
+	for name, values := range r.URL.Query() {
+		if !slices.Contains(known, name) {
+			return nil, bad("there is no parameter %q; known are: %s", name, strings.Join(known, ", "))
+		}
+		m[name] = values[len(values)-1]
+	}
+	return m, nil
+}
+
+func (g gateway) show(w http.ResponseWriter, r *http.Request) {
+	v, err := g.ask(r, words("SHOW", r.PathValue("id"), "FULL"))
+	if err == nil && v == nil {
+		err = Fault("NOJOB this node does not know the job")
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, http.StatusOK, fields(v))
+}
+
+func (g gateway) remove(w http.ResponseWriter, r *http.Request) {
+	v, err := g.ask(r, words("ACKJOB", r.PathValue("id")))
+	if err == nil && v == int64(0) {
+		err = Fault("NOJOB this node does not know the job, or it is done")
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (g gateway) jobVerb(w http.ResponseWriter, r *http.Request) {
+	id, verb, ok := split(r.PathValue("id"), "nack", "working", "bury", "kick", "promote")
+	p, err := parameters(r, "delay", "reason", "priority")
+	if err == nil && !ok {
+		err = bad("say what to do with the job: :nack, :working, :bury, :kick or :promote")
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	cmd := words(map[string]string{"kick": "KICKJOB"}[verb], id)
+	if verb != "kick" {
+		cmd = words(strings.ToUpper(verb), id)
+	}
+	for _, o := range [...]struct{ verb, name string }{{"nack", "delay"}, {"nack", "reason"}, {"bury", "reason"}, {"promote", "priority"}} {
+		if value, given := p[o.name]; given && o.verb == verb {
+			cmd = append(cmd, words(o.name, value)...)
+		}
+	}
+	v, err := g.ask(r, cmd)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if verb == "working" {
+		answer(w, http.StatusOK, map[string]any{"retry": v})
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"changed": v})
+}
+
+func (g gateway) queue(w http.ResponseWriter, r *http.Request) {
+	v, err := g.ask(r, words("QSTAT", r.PathValue("queue"), "FULL"))
+	if err == nil && v == nil {
+		err = &problem{http.StatusNotFound, "NOQUEUE", "this node has no queue of that name"}
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, http.StatusOK, fields(v))
+}
+
+func (g gateway) queueVerb(w http.ResponseWriter, r *http.Request) {
+	name, verb, ok := split(r.PathValue("queue"), "pause", "resume", "purge", "kick")
+	p, err := parameters(r, "direction", "state", "count", "bcast")
+	if err == nil && !ok {
+		err = bad("say what to do with the queue: :pause, :resume, :purge or :kick")
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	var cmd [][]byte
+	switch verb {
+	case "pause":
+		direction := p["direction"]
+		if direction == "" {
+			direction = "all"
+		}
+		cmd = words("PAUSE", name, direction)
+	case "resume":
+		cmd = words("PAUSE", name, "none")
+	case "purge":
+		cmd = words("QPURGE", name)
+		if p["state"] != "" {
+			cmd = append(cmd, words("STATE", p["state"])...)
+		}
+	default:
+		cmd = words("KICK", name)
+		if p["count"] != "" {
+			cmd = append(cmd, words("COUNT", p["count"])...)
+		}
+	}
+	if on, err := strconv.ParseBool(p["bcast"]); err == nil && on && verb != "kick" {
+		cmd = append(cmd, []byte("bcast"))
+	}
+	v, err := g.ask(r, cmd)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{map[bool]string{true: "pause", false: "changed"}[verb == "pause" || verb == "resume"]: plain(v)})
+}
+
+// page returns cursor and count of a request.
+func page(p map[string]string) (cursor, count string, err error) {
+	cursor, count = p["cursor"], p["count"]
+	if cursor == "" {
+		cursor = "0"
+	}
+	if count == "" {
+		return cursor, strconv.Itoa(pageDefault), nil
+	}
+	if n, err := strconv.Atoi(count); err != nil || n < 1 || n > pageMost {
+		return "", "", bad("count is 1 to %d", pageMost)
+	}
+	return cursor, count, nil
+}
+
+// scan asks for a page and returns it with the cursor of the next.
+func (g gateway) scan(r *http.Request, cmd [][]byte) (next string, items []any, err error) {
+	v, err := g.ask(r, cmd)
+	if err != nil {
+		return "", nil, err
+	}
+	if pair, _ := v.([]any); len(pair) == 2 {
+		cursor, _ := pair[0].([]byte)
+		items, _ = pair[1].([]any)
+		return string(cursor), items, nil
+	}
+	return "", nil, bad("a page that cannot be read")
+}
+
+func (g gateway) queues(w http.ResponseWriter, r *http.Request) {
+	p, err := parameters(r, "cursor", "count")
+	var cursor, count string
+	if err == nil {
+		cursor, count, err = page(p)
+	}
+	var names []any
+	if err == nil {
+		cursor, names, err = g.scan(r, words("QSCAN", cursor, "COUNT", count))
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	list := make([]map[string]any, 0, len(names))
+	commands := make([][][]byte, 0, len(names))
+	for _, name := range names {
+		raw, _ := name.([]byte)
+		commands = append(commands, [][]byte{[]byte("QSTAT"), raw, []byte("FULL")})
+	}
+	a, err := g.call(r, commands...)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	a.Done(true, true)
+	for _, v := range a.Values {
+		if v != nil {
+			list = append(list, fields(v))
+		}
+	}
+	answer(w, http.StatusOK, map[string]any{"cursor": cursor, "queues": list})
+}
+
+func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
+	p, err := parameters(r, "state", "cursor", "count")
+	var cursor, count string
+	if err == nil {
+		cursor, count, err = page(p)
+	}
+	var found []any
+	if err == nil {
+		cmd := words("JSCAN", cursor, "COUNT", count, "QUEUE", r.PathValue("queue"), "REPLY", "all")
+		if p["state"] != "" {
+			cmd = append(cmd, words("STATE", p["state"])...)
+		}
+		cursor, found, err = g.scan(r, cmd)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	list := make([]map[string]any, len(found))
+	for i, v := range found {
+		list[i] = fields(v)
+	}
+	answer(w, http.StatusOK, map[string]any{"cursor": cursor, "jobs": list})
+}
+
+func (g gateway) nodes(w http.ResponseWriter, r *http.Request) {
+	f := g.b.Figures()
+	list := make([]map[string]any, 0, len(f.Peers))
+	for _, p := range f.Peers {
+		list = append(list, map[string]any{
+			"id": p.ID, "linked": p.State.Linked, "suspect": p.State.Suspect, "failed": p.Failed, "roundTripSeconds": p.State.RTT.Seconds(),
+			"outboxBytes": p.State.Outbox,
+		})
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"self": map[string]any{
+			"id": f.ID, "version": f.Version, "uptimeSeconds": int64(f.Uptime.Seconds()), "memoryUsedBytes": f.MemoryUsed, "memoryMaxBytes": f.MemoryMax,
+			"leaving": f.Leaving, "loading": f.Loading,
+		},
+		"peers": list,
+	})
+}
+
+// serveOpenAPI describes the routes.
+func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
+	paths := map[string]map[string]any{}
+	for _, r := range routes {
+		path := strings.ReplaceAll(r.path, "...}", "}")
+		var verbs []string
+		for _, v := range r.verbs {
+			verbs = append(verbs, path+":"+v)
+		}
+		if verbs == nil {
+			verbs = []string{path}
+		}
+		for _, p := range verbs {
+			if paths[p] == nil {
+				paths[p] = map[string]any{}
+			}
+			paths[p][strings.ToLower(r.method)] = r.operation(path)
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"openapi": "3.1.0",
+		"info":    map[string]any{"title": "Disqo", "version": "1", "description": "Each request is a command of the RESP port; docs/commands.md says what they do."},
+		"paths":   paths,
+		"components": map[string]any{"schemas": map[string]any{"error": map[string]any{
+			"type": "object",
+			"properties": map[string]any{"error": map[string]any{
+				"type": "object", "properties": map[string]any{"code": map[string]any{"type": "string"}, "message": map[string]any{"type": "string"}},
+			}},
+		}}},
+	})
+}
+
+// operation describes one method of a path.
+func (r *route) operation(path string) map[string]any {
+	var params []map[string]any
+	for _, name := range []string{"queue", "id"} {
+		if strings.Contains(path, "{"+name+"}") {
+			params = append(params, map[string]any{"name": name, "in": "path", "required": true, "schema": map[string]any{"type": "string"}})
+		}
+	}
+	for _, p := range r.params {
+		params = append(params, map[string]any{"name": p.name, "in": "query", "description": p.text, "schema": map[string]any{"type": p.kind}})
+	}
+	responses := map[string]any{}
+	for _, s := range r.statuses {
+		response := map[string]any{"description": http.StatusText(s)}
+		switch {
+		case s >= 400:
+			response["content"] = map[string]any{"application/json": map[string]any{"schema": map[string]any{"$ref": "#/components/schemas/error"}}}
+		case s != http.StatusNoContent:
+			response["content"] = map[string]any{"application/json": map[string]any{}}
+		}
+		responses[strconv.Itoa(s)] = response
+	}
+	op := map[string]any{"summary": r.summary, "responses": responses}
+	if params != nil {
+		op["parameters"] = params
+	}
+	if r.body != "" {
+		op["requestBody"] = map[string]any{"required": true, "content": map[string]any{r.body: map[string]any{}}}
+	}
+	return op
+}
