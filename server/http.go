@@ -20,7 +20,7 @@ import (
 
 // Limits of the HTTP side: nothing that a client does, or leaves, holds more.
 const (
-	httpConnections = 256
+	httpConnections = 2048
 	httpHeaderTime  = 5 * time.Second
 	httpReadTime    = 30 * time.Second
 	httpWriteTime   = 60 * time.Second

@@ -114,11 +114,14 @@ const ownFiles = 64
 // fitFiles lowers maxclients to what the system's limit of descriptors allows:
 // clients must not take those of the append-only file.
 func (s *Server) fitFiles(cfg *config.Config) {
-	limit := fileLimit()
-	if limit == 0 || cfg.MaxClients <= limit-ownFiles {
+	limit, own := fileLimit(), ownFiles
+	if s.http != nil {
+		own += httpConnections
+	}
+	if limit == 0 || cfg.MaxClients <= limit-own {
 		return
 	}
-	most := max(1, limit-ownFiles)
+	most := max(1, limit-own)
 	s.log.Warn("maxclients is lowered, as the process may not open more files; raise its limit (ulimit -n, LimitNOFILE)",
 		"files", limit, "maxclients", most, "was", cfg.MaxClients)
 	if err := s.cfg.Update("maxclients", strconv.Itoa(most)); err != nil {

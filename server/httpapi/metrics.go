@@ -14,7 +14,7 @@ import (
 // say of themselves.
 type Figures struct {
 	ID, Version, Commit string
-	Uptime          time.Duration
+	Uptime              time.Duration
 
 	Commands []Command
 

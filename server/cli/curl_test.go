@@ -1,0 +1,30 @@
+package cli_test
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each line of docs/http.md is executed as it stands, but for the port.
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	need(t, "curl")
+	text, err := os.ReadFile("../../docs/http.md")
+	require.NoError(t, err)
+	block := consoleBlock.FindStringSubmatch(string(text))
+	require.Len(t, block, 2)
+	p := broker(t, "--http-port", "0")
+	port := p.Dial(t).Info("server", "http_port")
+	const each = `curl() { command curl --silent --show-error --fail-with-body "$@" || exit 1; }
+`
+	script := each + strings.ReplaceAll(block[1], ":8711/", ":"+port+"/")
+	require.NotContains(t, script, "8711")
+	out, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `(?s)^\{"id":"`+jobID+`"\}\n\[\{"queue":"mail","id":"`+jobID+`","body":"hello","encoding":"text"\}\]\n\{.*"priority":10.*"cursor":"0","jobs":\[\{.*"reason":"no such user".*`+
+		`"acked":1,.*\{"pause":"in"\}\n\{"pause":"none"\}\n\{"changed":3\}\n`, string(out))
+}
