@@ -72,6 +72,9 @@ func TestFirstScreen(t *testing.T) {
 // The example of dead mail is executed as it stands, as one script.
 func TestReadmeMail(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("it waits for 15 s")
+	}
 	text, err := os.ReadFile("../../README.md")
 	if errors.Is(err, fs.ErrNotExist) && os.Getenv("DISQO_CI") != "1" {
 		t.Skip("there is no README.md")

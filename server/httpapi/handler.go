@@ -78,6 +78,7 @@ func New(b Broker) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.method+" "+r.path, guard(b, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.do(g, w, q) })))
 	}
+	g.restMQ(mux)
 	mux.Handle("GET /v1/openapi.json", guard(b, http.HandlerFunc(serveOpenAPI)))
 	own := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

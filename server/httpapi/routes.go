@@ -111,10 +111,11 @@ func (g gateway) jobVerb(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	cmd := words(map[string]string{"kick": "KICKJOB"}[verb], id)
-	if verb != "kick" {
-		cmd = words(strings.ToUpper(verb), id)
+	name := strings.ToUpper(verb)
+	if verb == "kick" {
+		name = "KICKJOB"
 	}
+	cmd := words(name, id)
 	for _, o := range [...]struct{ verb, name string }{{"nack", "delay"}, {"nack", "reason"}, {"bury", "reason"}, {"promote", "priority"}} {
 		if value, given := p[o.name]; given && o.verb == verb {
 			cmd = append(cmd, words(o.name, value)...)
