@@ -91,8 +91,21 @@ func New(b Broker) http.Handler {
 			say(w, http.StatusForbidden, "without a password Disqo is known by its address or as localhost only: a web page may have made up this name")
 			return
 		}
-		own.ServeHTTP(w, r)
+		own.ServeHTTP(w, whole(r))
 	})
+}
+
+// whole keeps the slashes of a job's id, which may be two in a row, from being
+// taken for those of the path.
+func whole(r *http.Request) *http.Request {
+	const jobs = "/v1/jobs/"
+	id, ok := strings.CutPrefix(r.URL.EscapedPath(), jobs)
+	if !ok || !strings.Contains(id, "/") {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.URL.RawPath = jobs + strings.ReplaceAll(id, "/", "%2F")
+	return r
 }
 
 // literal reports whether a Host header names an address, or localhost, and so is

@@ -258,7 +258,7 @@ func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
 	}
 	var found []any
 	if err == nil {
-		cmd := words("JSCAN", cursor, "COUNT", count, "QUEUE", r.PathValue("queue"), "REPLY", "all")
+		cmd := words("JSCAN", cursor, "COUNT", count, "QUEUE", r.PathValue("queue"))
 		if p["state"] != "" {
 			cmd = append(cmd, words("STATE", p["state"])...)
 		}
@@ -268,9 +268,22 @@ func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	list := make([]map[string]any, len(found))
-	for i, v := range found {
-		list[i] = fields(v)
+	commands := make([][][]byte, 0, len(found))
+	for _, id := range found {
+		text, _ := id.(string)
+		commands = append(commands, words("SHOW", text, "FULL"))
+	}
+	a, err := g.call(r, commands...)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	a.Done(true, true)
+	list := make([]map[string]any, 0, len(found))
+	for _, v := range a.Values {
+		if v != nil { // it may be gone by now
+			list = append(list, fields(v))
+		}
 	}
 	answer(w, http.StatusOK, map[string]any{"cursor": cursor, "jobs": list})
 }
