@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/disqo/disqo/bench/compare"
@@ -19,7 +20,8 @@ func tables(b *strings.Builder, r *compare.Report) {
 	table(b, r.Memory, "| memory | jobs stored | resident bytes a job |", func(m compare.Memory) string {
 		return fmt.Sprintf("| %s | %d | %s |", m.System, m.Jobs, span(m.Bytes, "%.0f"))
 	})
-	table(b, r.Delivery, "| delivery | jobs a second | p50, us | p99, us | of it, p50 | of it, p99 |", func(d compare.Delivery) string {
+	timed := slices.DeleteFunc(slices.Clone(r.Delivery), func(d compare.Delivery) bool { return d.P50.Median < 1 }) // less is no measurement
+	table(b, timed, "| delivery | jobs a second | p50, us | p99, us | of it, p50 | of it, p99 |", func(d compare.Delivery) string {
 		return fmt.Sprintf("| %s | %d | %s | %s | %.2f | %.2f |", d.System, d.Rate, span(d.P50, "%.0f"), span(d.P99, "%.0f"), d.P50Ratio.Median, d.P99Ratio.Median)
 	})
 	table(b, r.Recovery, "| recovery | jobs | log, MB | seconds | of it |", func(v compare.Recovery) string {
