@@ -20,7 +20,7 @@ type gateway struct{ b Broker }
 
 const (
 	batchMost   = 1000             // jobs in one request
-	batchBytes  = 64 << 20         // of its JSON
+	batchBytes  = 16 << 20         // of its JSON
 	waitMost    = 5 * time.Minute  // of a long poll
 	addTimeout  = 5 * time.Second  // for copies, unless the request says
 	writeAfter  = 30 * time.Second // for an answer, beyond a long poll
@@ -352,9 +352,9 @@ func (g gateway) get(w http.ResponseWriter, r *http.Request) {
 		cmd = append(cmd, words("NOHANG")...)
 	} else {
 		cmd = append(cmd, words("TIMEOUT", strconv.FormatInt(wait.Milliseconds(), 10))...)
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(wait + writeAfter))
 	}
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<10)) // so that a client that goes away is noticed
+	patient(w, wait)
 	a, err := g.call(r, append(cmd, words("FROM", r.PathValue("queue"))...))
 	if err != nil {
 		refuse(w, err)
@@ -374,6 +374,14 @@ func (g gateway) get(w http.ResponseWriter, r *http.Request) {
 	}
 	begun := r.Context().Err() == nil
 	a.Done(begun, begun && answer(w, http.StatusOK, jobs))
+}
+
+// patient lets a request, which was read, take so long: the deadlines that it has
+// are made for those that are answered at once.
+func patient(w http.ResponseWriter, wait time.Duration) {
+	c := http.NewResponseController(w)
+	_ = c.SetReadDeadline(time.Time{})
+	_ = c.SetWriteDeadline(time.Now().Add(wait + writeAfter))
 }
 
 // refusal is a NACK in a request.

@@ -160,7 +160,7 @@ func (g gateway) mqControl(w http.ResponseWriter, r *http.Request) {
 func (g gateway) mqStream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(writeAfter))
+	patient(w, 0)
 	w.WriteHeader(http.StatusOK)
 	if control.Flush() != nil {
 		return
