@@ -191,7 +191,8 @@ var partsOf = map[store.Kind]byte{
 	store.MsgEnqueue: partState | partNumber, store.MsgWillQueue: partNumber, store.MsgQueued: partState | partNumber | partCounts,
 	store.MsgLeased: partState | partNumber | partHolders, store.MsgWorking: partState | partNumber | partHolders,
 	store.MsgSetAck: partHolders, store.MsgHolders: partHolders, store.MsgDropped: partHolders,
-	store.MsgNeedJobs: partQueue, store.MsgPause: partQueue,
+	store.MsgNeedJobs: partQueue, store.MsgPause: partQueue, store.MsgPurge: partState | partQueue,
+	store.MsgFate: partCounts | partHolders, store.MsgGotFate: partCounts | partHolders,
 }
 
 // kinds are all of them.
