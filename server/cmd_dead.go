@@ -14,14 +14,8 @@ func cmdNack(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
-	if how == nil {
-		s.each(ids, s.nack)
-		return
-	}
 	s.each(ids, func(id *node.ID, m *node.Mark) (bool, error) { return s.srv.node.Nack(id, how, m) })
 }
-
-func (s *session) nack(id *node.ID, m *node.Mark) (bool, error) { return s.srv.node.Nack(id, nil, m) }
 
 // BURY id [id ...] [REASON text]
 func cmdBury(s *session, args [][]byte) {

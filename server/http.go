@@ -4,10 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"math/bits"
-	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -38,18 +36,9 @@ func (s *Server) listenHTTP(cfg *config.Config) error {
 	if cfg.HTTPPort < 0 {
 		return nil
 	}
-	hosts := cfg.Bind
-	if len(hosts) == 0 {
-		hosts = []string{""}
-	}
-	s.httpPort = cfg.HTTPPort
-	for _, host := range hosts {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(s.httpPort)))
-		if err != nil {
-			return listenError(err)
-		}
-		s.httpListeners = append(s.httpListeners, l)
-		s.httpPort = l.Addr().(*net.TCPAddr).Port
+	var err error
+	if s.httpListeners, s.httpPort, err = listenTCP(cfg.Bind, cfg.HTTPPort); err != nil {
+		return err
 	}
 	s.http = &http.Server{
 		Handler: httpapi.New(front{s}), ReadHeaderTimeout: httpHeaderTime, ReadTimeout: httpReadTime, WriteTimeout: httpWriteTime,

@@ -26,23 +26,30 @@ const refusalTimeout = time.Second
 // listen opens the sockets of the configuration. With port 0 the first
 // address gets a free port and the others the same.
 func (s *Server) listen(cfg *config.Config) error {
-	hosts := cfg.Bind
+	var err error
+	if s.listeners, s.port, err = listenTCP(cfg.Bind, cfg.Port); err != nil || cfg.UnixSocket == "" {
+		return err
+	}
+	return s.listenUnix(cfg.Path(cfg.UnixSocket), fs.FileMode(cfg.UnixSocketPerm))
+}
+
+// listenTCP listens on a port of each host, or of all addresses if there is none,
+// and returns which port that is. The listeners are the caller's, also with an
+// error.
+func listenTCP(hosts []string, want int) (all []net.Listener, port int, err error) {
 	if len(hosts) == 0 {
 		hosts = []string{""}
 	}
-	s.port = cfg.Port
+	port = want
 	for _, host := range hosts {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(s.port)))
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
-			return listenError(err)
+			return all, port, listenError(err)
 		}
-		s.listeners = append(s.listeners, l)
-		s.port = l.Addr().(*net.TCPAddr).Port
+		all = append(all, l)
+		port = l.Addr().(*net.TCPAddr).Port
 	}
-	if cfg.UnixSocket == "" {
-		return nil
-	}
-	return s.listenUnix(cfg.Path(cfg.UnixSocket), fs.FileMode(cfg.UnixSocketPerm))
+	return all, port, nil
 }
 
 func listenError(err error) error {

@@ -45,8 +45,8 @@ func (s *Shard) lay(h uint32) {
 	s.count(h, 1)
 }
 
-// count counts a job whose class is one of the seldom ones. How many are queued
-// or dead their trees know, and the others are active.
+// count counts a job: by queue only if its class is one of the seldom ones, as
+// how many are queued or dead their trees know, and the others are active.
 func (s *Shard) count(h uint32, n int) {
 	j := s.slots.get(h)
 	switch j.state {

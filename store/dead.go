@@ -60,12 +60,17 @@ func (s *Shard) Nack(now int64, id *ID, how *Refusal, fx *Effects) bool {
 	j.nacks = saturate(j.nacks)
 	s.happenedTo(j, EventNacked)
 	s.slots.copies(h).outrank()
-	if t.exhausted() {
+	s.dieOrWait(now, h, wait, fx)
+	return true
+}
+
+// dieOrWait is what becomes of a job that failed, if it is not queued at once.
+func (s *Shard) dieOrWait(now int64, h uint32, wait int64, fx *Effects) {
+	if s.slots.terms(h).exhausted() {
 		s.die(now, h, fx)
 	} else {
 		s.holdBack(now, h, wait, fx)
 	}
-	return true
 }
 
 // returns reports whether an active job may be delivered again.
@@ -117,11 +122,7 @@ func (s *Shard) comesBack(now int64, h uint32, j *slot, fx *Effects) {
 	}
 	j.extra = saturate(j.extra)
 	s.happenedTo(j, EventRetried)
-	if t.exhausted() {
-		s.die(now, h, fx)
-	} else {
-		s.holdBack(now, h, wait, fx)
-	}
+	s.dieOrWait(now, h, wait, fx)
 }
 
 // holdBack has an active job wait after a failure: it is as if a consumer of this

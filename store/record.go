@@ -65,11 +65,8 @@ func parsePut(rec []byte) (Record, error) {
 	}
 	if rec[0] == recPutTerms {
 		var err error
-		if t, body, err = cutTerms(body); err != nil {
+		if t, body, err = cutWhole(body); err != nil {
 			return Record{}, err
-		}
-		if t.silent {
-			return Record{}, corrupt("a job whose terms leave out what was said of it")
 		}
 	}
 	j, err := DecodeJob(body)

@@ -100,11 +100,8 @@ func (s *Shard) replayPut(rec []byte) error {
 	}
 	if rec[0] == recPutTerms {
 		var err error
-		if t, body, err = cutTerms(body); err != nil {
+		if t, body, err = cutWhole(body); err != nil {
 			return err
-		}
-		if t.silent {
-			return corrupt("a job whose terms leave out what was said of it")
 		}
 	}
 	j, err := DecodeJob(body)

@@ -241,6 +241,14 @@ func cutTerms(src []byte) (t *Terms, rest []byte, err error) {
 	return t, src[n:], t.validate()
 }
 
+// cutWhole is cutTerms for those of a record that stands for itself.
+func cutWhole(src []byte) (t *Terms, rest []byte, err error) {
+	if t, rest, err = cutTerms(src); err == nil && t.silent {
+		err = corrupt("a job whose terms leave out what was said of it")
+	}
+	return t, rest, err
+}
+
 // validate refuses what no node could have written.
 func (t *Terms) validate() error {
 	if (t.Base == 0) != (t.Most == 0) || t.Most < t.Base {
