@@ -19,6 +19,6 @@ COPY --chown=65532:65532 docker/data /data
 USER 65532:65532
 WORKDIR /data
 VOLUME /data
-EXPOSE 7711 17711/tcp 17711/udp
+EXPOSE 7711 8711 17711/tcp 17711/udp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/disqo", "--healthcheck", "/etc/disqo.conf"]
 ENTRYPOINT ["/disqo", "/etc/disqo.conf"]

@@ -30,7 +30,7 @@ const FirstType = 10
 // every version.
 const (
 	typeHello byte = 1 + iota // who I am: the first frame in each direction
-	typePing                  // 8 bytes that the pong repeats
+	typePing                  // number u64, and from who tells it: bytes of memory used u64, their bound u64; the pong repeats all
 	typePong
 	typeBye       // why I close: text
 	typeChallenge // prove that you have the key, as I do

@@ -206,6 +206,9 @@ func (v *visit) drain() (err error) {
 		case f.typ >= FirstType:
 			v.links.o.Receive(v.hello.ID, v.hello.Session, f.typ, f.payload)
 		case f.typ == typePing:
+			if p := v.links.peer(v.hello.ID); p != nil {
+				p.told(f.payload)
+			}
 			v.pong = AppendFrame(v.pong[:0], typePong, func(dst []byte) []byte { return append(dst, f.payload...) })
 			err = v.write(v.pong)
 		case f.typ == typeBye:

@@ -35,16 +35,17 @@ type peer struct {
 	kicks chan struct{}        // capacity 1: dial now
 	link  atomic.Pointer[link] // if established
 
-	mu      sync.Mutex
-	asked   int64     // ms: the oldest question without an answer, 0 if there is none
-	pong    int64     // ms: the last answer, 0 if there was none
-	heard   int64     // ms: the last answer, or when the peer was made
-	silent  bool      // Changed was told that the peer is not heard of
-	number  uint64    // of the last ping
-	pinged  time.Time // when it was sent, zero if it is answered
-	rtt     time.Duration
-	dialled time.Time          // when the dial began that is going on
-	redial  context.CancelFunc // ends it; nil if none is
+	mu                      sync.Mutex
+	asked                   int64     // ms: the oldest question without an answer, 0 if there is none
+	pong                    int64     // ms: the last answer, 0 if there was none
+	heard                   int64     // ms: the last answer, or when the peer was made
+	silent                  bool      // Changed was told that the peer is not heard of
+	number                  uint64    // of the last ping
+	pinged                  time.Time // when it was sent, zero if it is answered
+	rtt                     time.Duration
+	memoryUsed, memoryBound int64              // as it said last
+	dialled                 time.Time          // when the dial began that is going on
+	redial                  context.CancelFunc // ends it; nil if none is
 }
 
 func newPeer(l *Links, id store.NodeID) *peer {
@@ -135,6 +136,12 @@ func (p *peer) ask(now int64) {
 	}
 }
 
+// Sizes of the parts of a ping: its number, and what it says of memory.
+const (
+	pingSize   = 8
+	pingMemory = 16
+)
+
 // ping asks for a sign of life, one at a time.
 func (p *peer) ping(now int64) {
 	k := p.link.Load()
@@ -147,9 +154,14 @@ func (p *peer) ping(now int64) {
 		return
 	}
 	p.number++
-	var b [FrameOverhead + 8]byte
+	var b [FrameOverhead + pingSize + pingMemory]byte
 	ping := AppendFrame(b[:0], typePing, func(dst []byte) []byte {
-		return binary.LittleEndian.AppendUint64(dst, p.number)
+		dst = binary.LittleEndian.AppendUint64(dst, p.number)
+		if p.links.o.Memory != nil {
+			used, bound := p.links.o.Memory()
+			dst = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, uint64(used)), uint64(bound))
+		}
+		return dst
 	})
 	if !k.out.ping(ping) {
 		return
@@ -160,9 +172,20 @@ func (p *peer) ping(now int64) {
 	}
 }
 
+// told reads what the peer says of its memory.
+func (p *peer) told(ping []byte) {
+	if len(ping) < pingSize+pingMemory {
+		return // it is of a version that does not say
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.memoryUsed = int64(binary.LittleEndian.Uint64(ping[pingSize:]))
+	p.memoryBound = int64(binary.LittleEndian.Uint64(ping[pingSize+8:]))
+}
+
 // ponged reads the answer to a ping.
 func (p *peer) ponged(payload []byte) error {
-	if len(payload) != 8 {
+	if len(payload) < pingSize {
 		return fmt.Errorf("a pong of %d bytes", len(payload))
 	}
 	p.mu.Lock()

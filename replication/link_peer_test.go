@@ -241,3 +241,27 @@ func TestCloseSendsWhatWaits(t *testing.T) {
 		require.Empty(t, b.received())
 	})
 }
+
+// Pings carry what a node says of its memory; one that says nothing, as those of an
+// earlier version, is as good a peer.
+func TestPingsTellOfMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := &testNet{}
+		a := n.add(t, 1, func(o *Options) { o.Memory = func() (int64, int64) { return 5, 1 << 40 } })
+		b := n.add(t, 2, func(*Options) {})
+		a.links.SetPeers([]store.NodeID{b.id})
+		b.links.SetPeers([]store.NodeID{a.id})
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		s := b.links.State(a.id)
+		require.True(t, s.Up)
+		require.EqualValues(t, 5, s.MemoryUsed)
+		require.EqualValues(t, 1<<40, s.MemoryBound)
+		s = a.links.State(b.id)
+		require.True(t, s.Up)
+		require.Zero(t, s.MemoryUsed)
+		require.Zero(t, s.MemoryBound)
+		require.NotZero(t, s.Pong, "a ping without memory is answered, too")
+	})
+}

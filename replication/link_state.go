@@ -15,6 +15,8 @@ type LinkState struct {
 	Outbox   int           // bytes that wait to be sent
 	Session  uint64        // of the established link, what the peer's Receive is told; 0 without
 	Terms    bool          // the peer of the established link knows the terms of jobs
+
+	MemoryUsed, MemoryBound int64 // bytes, as the peer said last; a bound of 0: none, or it never said
 }
 
 // State returns the state of the link to a peer; the zero state if the node is
@@ -25,7 +27,7 @@ func (l *Links) State(id store.NodeID) LinkState {
 		return LinkState{}
 	}
 	p.mu.Lock()
-	s := LinkState{PingSent: p.asked, Pong: p.pong, RTT: p.rtt}
+	s := LinkState{PingSent: p.asked, Pong: p.pong, RTT: p.rtt, MemoryUsed: p.memoryUsed, MemoryBound: p.memoryBound}
 	p.mu.Unlock()
 	if k := p.link.Load(); k != nil {
 		s.Up, s.Session, s.Outbox, s.Terms = true, k.session, int(k.out.size()), k.terms

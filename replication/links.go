@@ -26,8 +26,8 @@ const (
 	defaultMaxFrame    = 8 << 20
 )
 
-// Options say what links know of the node they belong to. Every function is
-// required, and may be called from any goroutine.
+// Options say what links know of the node they belong to. Every function but
+// Memory is required, and may be called from any goroutine.
 type Options struct {
 	// Self returns how the node introduces itself. No Versions means Version
 	// alone; Session is overwritten.
@@ -50,6 +50,9 @@ type Options struct {
 	Now func() int64
 	// Timeout is how long a peer may be silent.
 	Timeout func() time.Duration
+	// Memory returns what peers are told of the node's memory: bytes used, and
+	// their bound, 0 if there is none. Nil: they are told nothing.
+	Memory func() (used, bound int64)
 
 	Key         []byte        // who does not have it is no node of the cluster, see LinkKey; nil: everybody is believed
 	OutboxBytes int           // most bytes that wait for a peer, 64 MiB if 0

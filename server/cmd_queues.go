@@ -63,8 +63,8 @@ func cmdQStat(s *session, args [][]byte) {
 	r.BulkString("import-from")
 	s.names(q.From)
 	number("import-rate", int64(q.Rate))
-	number("jobs-in", int64(q.In))
-	number("jobs-out", int64(q.Out))
+	number("jobs-in", int64(q.Counts.Events[node.EventQueued]))
+	number("jobs-out", int64(q.Counts.Events[node.EventLeft]))
 	r.BulkString("pause")
 	r.BulkString(q.Pause.String())
 	if len(args) == 2 {

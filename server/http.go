@@ -40,8 +40,9 @@ func (s *Server) listenHTTP(cfg *config.Config) error {
 	if s.httpListeners, s.httpPort, err = listenTCP(cfg.Bind, cfg.HTTPPort); err != nil {
 		return err
 	}
+	s.httpSide = httpapi.New(front{s})
 	s.http = &http.Server{
-		Handler: httpapi.New(front{s}), ReadHeaderTimeout: httpHeaderTime, ReadTimeout: httpReadTime, WriteTimeout: httpWriteTime,
+		Handler: s.httpSide, ReadHeaderTimeout: httpHeaderTime, ReadTimeout: httpReadTime, WriteTimeout: httpWriteTime,
 		IdleTimeout: httpIdleTime, MaxHeaderBytes: httpHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	for i := range s.commands.rows {
@@ -52,6 +53,9 @@ func (s *Server) listenHTTP(cfg *config.Config) error {
 
 // serveHTTP serves until closeHTTP.
 func (s *Server) serveHTTP() {
+	if s.http != nil {
+		s.httpLoops.Go(s.httpSide.Run)
+	}
 	for _, l := range s.httpListeners {
 		s.httpLoops.Go(func() { _ = s.http.Serve(netutil.LimitListener(l, httpConnections)) })
 	}
@@ -60,6 +64,7 @@ func (s *Server) serveHTTP() {
 // closeHTTP ends the HTTP side; again is fine.
 func (s *Server) closeHTTP() {
 	if s.http != nil {
+		s.httpSide.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), httpStopTime)
 		_ = s.http.Shutdown(ctx)
 		cancel()
@@ -106,6 +111,9 @@ func (f front) Admits(address string) bool {
 // Password implements httpapi.Broker.
 func (f front) Password() string { return f.s.cfg.Get().RequirePass }
 
+// Dashboard implements httpapi.Broker.
+func (f front) Dashboard() string { return f.s.cfg.Get().Dashboard }
+
 // MaxJob implements httpapi.Broker.
 func (f front) MaxJob() int64 { return f.s.cfg.Get().MaxJobSize }
 
@@ -136,8 +144,11 @@ func (f front) Figures() httpapi.Figures {
 		return len(fig.Queues) < httpapi.QueuesMost
 	})
 	for _, m := range s.cluster.Members() {
-		if !m.Self && !m.Handshake {
-			fig.Peers = append(fig.Peers, httpapi.Peer{ID: m.ID, State: s.node.PeerState(m.ID), Failed: m.Failed})
+		switch {
+		case m.Self:
+			fig.Address = m.Address()
+		case !m.Handshake:
+			fig.Peers = append(fig.Peers, httpapi.Peer{ID: m.ID, Address: m.Address(), State: s.node.PeerState(m.ID), Failed: m.Failed, Leaving: m.Leaving})
 		}
 	}
 	_, _, fig.LinksSent, fig.LinksRead = s.node.LinkStats()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/disqo/disqo/cluster"
 	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/httpapi"
 	"github.com/disqo/disqo/server/node"
 )
 
@@ -45,6 +46,7 @@ type Server struct {
 
 	http          *http.Server // nil: there is no HTTP side
 	httpListeners []net.Listener
+	httpSide      *httpapi.Side // nil: there is none
 	httpLoops     sync.WaitGroup
 	httpPort      int
 

@@ -100,8 +100,8 @@ func TestUnwrittenJobsGoBack(t *testing.T) {
 		s.close(c.sent(s.handed))
 		require.Equal(t, c.want, s.queued("q"), "at most once %t, %s", c.once, c.condition)
 		st, _ := s.srv.node.QueueStat([]byte("q"))
-		require.EqualValues(t, 2, st.In, "a return counts as nothing")
-		require.EqualValues(t, 2-c.want, st.Out)
+		require.EqualValues(t, 2, st.Counts.Events[node.EventQueued], "a return counts as nothing")
+		require.EqualValues(t, 2-c.want, st.Counts.Events[node.EventLeft])
 	}
 }
 

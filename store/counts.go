@@ -103,6 +103,8 @@ const (
 	EventDied                   // a job died or was buried here
 	EventKicked                 // a dead job was put back here
 	EventPurged                 // QPURGE deleted a job here
+	EventQueued                 // a job came into its queue: a new one, one again, one of another node
+	EventLeft                   // a job left its queue, for whatever reason
 	numEvents
 )
 

@@ -164,7 +164,7 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 	}
 	s.lay(h)
 	q.atime = now
-	q.out++
+	s.happened(q, EventLeft)
 	s.noteSet(h, j.retry == 0, fx)
 	job := s.look(h)
 	job.NextQueue = 0

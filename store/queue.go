@@ -32,9 +32,8 @@ type queue struct {
 	jobs    *line                 // queued jobs in order of delivery
 	dead    *btree.BTreeG[uint32] // dead jobs, the oldest first; nil: there never was one
 	waiters waitList
-	ctime   int64 // came to life
-	atime   int64 // last queued or delivered
-	in, out uint64
+	ctime   int64  // came to life
+	atime   int64  // last queued or delivered
 	counts  Counts // of Jobs only some, see countsOf
 	need    *need  // how it gets jobs from other nodes; nil: it never did
 
@@ -100,7 +99,7 @@ func (s *Shard) awaken(q *queue, now int64) {
 	}
 	q.live = true
 	q.ctime, q.atime = now, now
-	q.in, q.out, q.need = 0, 0, nil
+	q.need = nil
 	q.counts.Events = [numEvents]uint64{}
 	if q.jobs == nil {
 		q.jobs = s.newLine()
@@ -138,7 +137,6 @@ type QueueStat struct {
 	Created int64
 	Active  int64 // last queued or delivered
 	Blocked int   // consumers waiting
-	In, Out uint64
 	Pause   Pause
 	From    Set   // nodes that gave jobs of late
 	Rate    int   // jobs they gave a second
@@ -148,7 +146,7 @@ type QueueStat struct {
 
 func (q *queue) stat(now int64) QueueStat {
 	st := QueueStat{
-		Name: q.name, Len: q.jobs.Len(), Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, In: q.in, Out: q.out, Pause: q.pause,
+		Name: q.name, Len: q.jobs.Len(), Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, Pause: q.pause,
 		Rate: q.need.rate(now), Counts: q.countsOf(),
 	}
 	if h, ok := q.jobs.Oldest(); ok {

@@ -305,8 +305,8 @@ func (s *Shard) enqueue(now int64, h uint32, j *slot, why cause, fx *Effects) bo
 	}
 	q := s.link(now, h, j)
 	if why == byReturn {
-		q.in--
-		q.out -= min(q.out, 1)
+		s.unhappened(q, EventQueued)
+		s.unhappened(q, EventLeft)
 		s.unhappened(q, EventDelivered)
 	}
 	asked := c != nil && c.asked != neverAsked
@@ -343,7 +343,7 @@ func (s *Shard) link(now int64, h uint32, j *slot) *queue {
 	s.lay(h)
 	q.jobs.Load(h)
 	q.atime = now
-	q.in++
+	s.happened(q, EventQueued)
 	return q
 }
 
@@ -378,7 +378,7 @@ func (s *Shard) pop(now int64, q *queue, fx *Effects) *Job {
 	}
 	s.lay(h)
 	q.atime = now
-	q.out++
+	s.happened(q, EventLeft)
 	s.happened(q, EventDelivered)
 	if q.jobs.Len() == 0 {
 		s.want(now, q, true, fx)
@@ -407,7 +407,7 @@ func (s *Shard) unlink(now int64, h uint32, j *slot) {
 	j.state = Active
 	s.lay(h)
 	q.atime = now
-	q.out++
+	s.happened(q, EventLeft)
 }
 
 // Fetch delivers up to n jobs of a queue to yield, which returns false when it

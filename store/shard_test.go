@@ -230,8 +230,8 @@ func TestReturnCostsNothing(t *testing.T) {
 		require.Equal(t, Queued, j.State)
 		require.Zero(t, j.Nacks+j.Extra)
 		st, _ := r.s.Stat(r.now, []byte("q"))
-		require.EqualValues(t, 1, st.In)
-		require.EqualValues(t, 0, st.Out)
+		require.EqualValues(t, 1, st.Counts.Events[EventQueued])
+		require.EqualValues(t, 0, st.Counts.Events[EventLeft])
 		require.Equal(t, []string{"x"}, r.fetch("q", 1))
 	}
 }

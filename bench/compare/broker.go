@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/disqo/disqo/bench"
@@ -20,6 +21,9 @@ type broker struct {
 	procs []*bench.Process
 	dir   string
 	progs []bench.Program
+
+	stopScraping context.CancelFunc // nil: nobody scrapes
+	scraping     sync.WaitGroup
 }
 
 const (
@@ -80,6 +84,9 @@ func (b *broker) launch(ctx context.Context) error {
 		}
 		b.procs = append(b.procs, p)
 	}
+	if b.s.kind.scraped {
+		return b.scrape(ctx)
+	}
 	return nil
 }
 
@@ -94,6 +101,10 @@ func answers(ctx context.Context, addr string) error {
 
 // kill ends the processes.
 func (b *broker) kill() {
+	if b.stopScraping != nil {
+		b.stopScraping()
+		b.scraping.Wait()
+	}
 	for _, p := range b.procs {
 		p.Kill()
 	}

@@ -20,17 +20,15 @@ type kind struct {
 	program  string   // found in PATH unless the user says where it is
 	count    []string // a command whose answer is how many jobs there are, or has it in registered_jobs; nil: it cannot be asked
 	cluster  bool     // nodes of it make a cluster by CLUSTER MEET
+	scraped  bool     // its metrics are taken each second
 	args     func(port int, dir, policy string) []string
 }
 
 var kinds = map[string]kind{
-	"disqo": {protocol: "disque", program: "disqo", count: []string{"INFO"}, cluster: true, args: func(port int, dir, policy string) []string {
-		// Memory is bounded far above what the jobs need, so that no measurement
-		// comes near the levels.
-		return bench.Flags(host, port, dir, append(appendOnly(policy), "--maxmemory", "16gb")...)
-	}},
-	"disque": {protocol: "disque", program: "disque-server", count: []string{"INFO"}, cluster: true, args: func(port int, dir, policy string) []string {
-		return bench.Flags(host, port, dir, append(appendOnly(policy), "--maxmemory", "16gb")...)
+	"disqo":  {protocol: "disque", program: "disqo", count: []string{"INFO"}, cluster: true, args: roomy},
+	"disque": {protocol: "disque", program: "disque-server", count: []string{"INFO"}, cluster: true, args: roomy},
+	"scraped": {protocol: "disque", program: "disqo", count: []string{"INFO"}, cluster: true, scraped: true, args: func(port int, dir, policy string) []string {
+		return append(roomy(port, dir, policy), "--http-port", "0")
 	}},
 	"list":   {protocol: "list", program: "redis-server", count: []string{"LLEN", queue}, args: redis},
 	"stream": {protocol: "stream", program: "redis-server", count: []string{"XLEN", queue}, args: redis},
@@ -65,6 +63,12 @@ func appendOnly(policy string) []string {
 		return []string{"--appendonly", "no"}
 	}
 	return []string{"--appendonly", "yes", "--appendfsync", policy}
+}
+
+// roomy bounds memory far above what the jobs need, so that no measurement comes near
+// the levels.
+func roomy(port int, dir, policy string) []string {
+	return bench.Flags(host, port, dir, append(appendOnly(policy), "--maxmemory", "16gb")...)
 }
 
 // redis keeps no snapshots: a log is what is compared.

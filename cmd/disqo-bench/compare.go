@@ -17,7 +17,8 @@ func compareSystems(ctx context.Context, args []string, stdout, stderr io.Writer
 prints what each reached and how many times that disqo reached.
 
 A system is [name:]kind[=path or @host:port]; the kinds are disqo, disque (the reference),
-list and stream (of Redis), and beanstalkd. What is not given a path is looked for in PATH.`, stderr)
+list and stream (of Redis), beanstalkd, and scraped: disqo whose metrics are taken each
+second. What is not given a path is looked for in PATH.`, stderr)
 	server := f.String("server", "./disqo", "disqo's binary")
 	against := f.String("against", "", "systems to compare with, separated by commas: reference:disque=/usr/bin/disque-server,list")
 	parts := f.String("parts", compare.Parts[0], "what to measure: "+strings.Join(compare.Parts, ", "))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -19,12 +20,31 @@ import (
 const healthTimeout = 3 * time.Second
 
 // healthcheck asks the broker that was started with the same arguments on this
-// machine whether it serves clients. It returns an exit code, 0 for yes; if
-// not, it says why.
+// machine whether it lives: its HTTP side, or without one by a PING. It returns an
+// exit code, 0 for yes; if not, it says why.
 func healthcheck(args []string, stderr io.Writer) int {
+	return check(args, stderr, func(cfg *config.Config) error {
+		if cfg.HTTPPort < 0 {
+			return ping(cfg)
+		}
+		return asked(cfg, "/healthz")
+	})
+}
+
+// readycheck asks its HTTP side whether clients should be sent to it.
+func readycheck(args []string, stderr io.Writer) int {
+	return check(args, stderr, func(cfg *config.Config) error {
+		if cfg.HTTPPort < 0 {
+			return errors.New("--readycheck asks the HTTP side, and there is none: set http-port")
+		}
+		return asked(cfg, "/readyz")
+	})
+}
+
+func check(args []string, stderr io.Writer, ask func(cfg *config.Config) error) int {
 	set, err := config.Load(args)
 	if err == nil {
-		err = ping(set.Get())
+		err = ask(set.Get())
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "disqo: not healthy: %v\n", err)
@@ -33,10 +53,29 @@ func healthcheck(args []string, stderr io.Writer) int {
 	return 0
 }
 
+// asked gets a page of the HTTP side, which needs no password for those about health.
+func asked(cfg *config.Config, path string) error {
+	addr, err := ownAddress(cfg, cfg.HTTPPort, "http-port")
+	if err != nil {
+		return err
+	}
+	client := http.Client{Timeout: healthTimeout}
+	res, err := client.Get("http://" + addr + path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+	if res.StatusCode == http.StatusOK {
+		return err
+	}
+	return fmt.Errorf("%s of %s answers %d: %s", path, addr, res.StatusCode, strings.TrimSpace(string(text)))
+}
+
 // ping sends PING. A broker that asks for a password first is as alive as one
 // that answers PONG, so the check needs none.
 func ping(cfg *config.Config) error {
-	addr, err := ownAddress(cfg)
+	addr, err := ownAddress(cfg, cfg.Port, "port")
 	if err != nil {
 		return err
 	}
@@ -63,10 +102,10 @@ func ping(cfg *config.Config) error {
 }
 
 // ownAddress returns where a broker of this configuration serves clients of its
-// own machine.
-func ownAddress(cfg *config.Config) (string, error) {
-	if cfg.Port == 0 {
-		return "", errors.New("port 0 stands for any free one: say --port")
+// own machine on a port, which the directive of that name says.
+func ownAddress(cfg *config.Config, port int, name string) (string, error) {
+	if port == 0 {
+		return "", fmt.Errorf("%s 0 stands for any free one: say --%s", name, name)
 	}
 	host := "127.0.0.1"
 	if len(cfg.Bind) > 0 {
@@ -78,5 +117,5 @@ func ownAddress(cfg *config.Config) (string, error) {
 			host = "::1"
 		}
 	}
-	return net.JoinHostPort(host, strconv.Itoa(cfg.Port)), nil
+	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }

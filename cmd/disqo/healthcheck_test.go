@@ -41,6 +41,36 @@ func TestHealthcheck(t *testing.T) {
 	}
 }
 
+// With an HTTP side it is that which is asked: it lives while it is not ready.
+func TestChecksByHTTP(t *testing.T) {
+	t.Parallel()
+	p := servertest.Exec(t, "--http-port", "0", "--requirepass", "s3cret")
+	c := p.Dial(t)
+	require.Equal(t, "+OK\r\n", c.Do("AUTH", "s3cret"))
+	port := c.Info("server", "http_port")
+	for _, check := range []string{"--healthcheck", "--readycheck"} {
+		code, out, complaint := call(check, "--http-port", port)
+		require.Equal(t, 0, code, complaint)
+		require.Empty(t, out+complaint)
+		code, _, complaint = call(check, "--http-port", "0")
+		require.Equal(t, 1, code)
+		require.Equal(t, "disqo: not healthy: http-port 0 stands for any free one: say --http-port\n", complaint)
+	}
+	require.Equal(t, "+OK\r\n", c.Do("CLUSTER", "LEAVING", "yes"))
+	code, _, complaint := call("--readycheck", "--http-port", port)
+	require.Equal(t, 1, code)
+	require.Equal(t, "disqo: not healthy: /readyz of 127.0.0.1:"+port+" answers 503: not ready: it is leaving the cluster\n", complaint)
+	code, _, complaint = call("--healthcheck", "--http-port", port)
+	require.Equal(t, 0, code, complaint)
+	code, _, complaint = call("--readycheck")
+	require.Equal(t, 1, code)
+	require.Contains(t, complaint, "set http-port")
+	p.Kill(t)
+	code, _, complaint = call("--healthcheck", "--http-port", port)
+	require.Equal(t, 1, code)
+	require.Contains(t, complaint, "refused")
+}
+
 func TestHealthcheckOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ answer, want string }{
@@ -110,7 +140,7 @@ func TestOwnAddress(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err, name)
-		got, err := ownAddress(set.Get())
+		got, err := ownAddress(set.Get(), set.Get().Port, "port")
 		require.NoError(t, err, name)
 		require.Equal(t, test.want, got, name)
 	}

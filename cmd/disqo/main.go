@@ -39,6 +39,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return 0
 		case "--healthcheck":
 			return healthcheck(args[1:], stderr)
+		case "--readycheck":
+			return readycheck(args[1:], stderr)
 		}
 	}
 	set, err := config.Load(args)
@@ -142,13 +144,14 @@ func buildInfo() server.Build {
 
 func usage(w io.Writer) {
 	fmt.Fprint(w, `Usage: disqo [file | -] [--directive value ...]
-       disqo --healthcheck [file | -] [--directive value ...]
+       disqo --healthcheck | --readycheck [file | -] [--directive value ...]
        disqo --version | --help
 
 Disqo is a distributed in-memory job broker that speaks RESP. Without arguments
 it serves clients on port 7711. A configuration file has one directive a line;
 the same directives can be given as options, which win. --healthcheck asks the
-broker on this machine that was started so for a PONG; exit code 0 means healthy.
+broker on this machine that was started so whether it lives, --readycheck whether
+clients should be sent to it; exit code 0 means yes.
 
 Directives, with their defaults:
 

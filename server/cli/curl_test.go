@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
 )
 
 // Each line of docs/http.md is executed as it stands, but for the port.
 func TestCurl(t *testing.T) {
 	t.Parallel()
-	need(t, "curl")
+	servertest.Need(t, "curl")
 	text, err := os.ReadFile("../../docs/http.md")
 	require.NoError(t, err)
 	block := consoleBlock.FindStringSubmatch(string(text))

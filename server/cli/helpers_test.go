@@ -29,18 +29,6 @@ type tool struct {
 	env  []string
 }
 
-// need skips the test where the program is missing; in CI it fails.
-func need(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err == nil {
-		return
-	}
-	if os.Getenv("DISQO_CI") == "1" {
-		t.Fatalf("%s is not installed", program)
-	}
-	t.Skipf("%s is not installed", program)
-}
-
 // broker starts a broker that must end well and without a complaint.
 func broker(t *testing.T, directives ...string) *servertest.Process {
 	t.Helper()
@@ -55,7 +43,7 @@ func broker(t *testing.T, directives ...string) *servertest.Process {
 // redisTool is redis-cli or redis-benchmark, told the port of the broker.
 func redisTool(t *testing.T, name string, p *servertest.Process, env ...string) tool {
 	t.Helper()
-	need(t, name)
+	servertest.Need(t, name)
 	_, port, err := net.SplitHostPort(p.Addr)
 	require.NoError(t, err)
 	return tool{t, name, []string{"-h", "127.0.0.1", "-p", port}, env}
@@ -95,7 +83,7 @@ func (c tool) hear(stdin string, args ...string) (stdout, stderr string) {
 // lines returns the first n lines of a program that never ends, and ends it.
 func (c tool) lines(n int, args ...string) []string {
 	c.t.Helper()
-	need(c.t, "stdbuf")
+	servertest.Need(c.t, "stdbuf")
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "stdbuf", append(append([]string{"-oL", c.name}, c.host...), args...)...)

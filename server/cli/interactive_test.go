@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
 )
 
 // On a terminal redis-cli asks COMMAND DOCS first, for its hints, and falls
@@ -15,7 +17,7 @@ func TestInteractive(t *testing.T) {
 	for name, flags := range map[string]string{"RESP2": "", "RESP3": "-3 "} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			need(t, "script")
+			servertest.Need(t, "script")
 			p := broker(t)
 			cli := redisCLI(t, p, "TERM=dumb")
 			terminal := tool{t, "script", nil, cli.env}

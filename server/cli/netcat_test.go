@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
 )
 
 // printf | nc is how a server is tried where nothing is installed. With -N nc
@@ -12,7 +14,7 @@ import (
 // executed and answered. Without it QUIT ends the connection.
 func TestNetcat(t *testing.T) {
 	t.Parallel()
-	need(t, "nc")
+	servertest.Need(t, "nc")
 	host, port, err := net.SplitHostPort(broker(t).Addr)
 	require.NoError(t, err)
 	const added = `\+` + jobID + `\r\n`

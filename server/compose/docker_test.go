@@ -21,6 +21,7 @@ const (
 	toolTimeout = 90 * time.Second // of one call of docker or Compose
 	service     = "disqo"
 	portRange   = "21711-21760"       // wider than needed: the engine goes on to the next port at each start
+	httpRange   = "22711-22760"       // of the HTTP side
 	oldBuilder  = "DOCKER_BUILDKIT=0" // it needs no plugin
 )
 
@@ -81,7 +82,7 @@ func newProject(t *testing.T) *project {
 	p := &project{t: t, name: fmt.Sprintf("disqotest%d", os.Getpid()), root: root, compose: compose, volumes: map[string]bool{}}
 	dir := t.TempDir()
 	p.env = filepath.Join(dir, "env")
-	require.NoError(t, os.WriteFile(p.env, []byte("DISQO_CLUSTER_SECRET=of a test\nDISQO_PORTS="+portRange+"\nDISQO_IMAGE="+p.name+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(p.env, []byte("DISQO_CLUSTER_SECRET=of a test\nDISQO_PORTS="+portRange+"\nDISQO_HTTP_PORTS="+httpRange+"\nDISQO_IMAGE="+p.name+"\n"), 0o600))
 	t.Cleanup(p.remove)
 
 	// The context is what the checkout has after make build.

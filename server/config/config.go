@@ -22,6 +22,7 @@ type Config struct {
 
 	RequirePass   string   // password asked of every client, at most 512 bytes; "" = none
 	HTTPPort      int      // TCP port of the HTTP side, 0..65535; 0 = pick a free one, -1 = there is none
+	Dashboard     string   // pages of the HTTP side: "yes", "ro" without what changes something, or "no"
 	RenameCommand []Rename // commands renamed or disabled, sorted by From, all applied at once
 
 	// Process.

@@ -16,7 +16,10 @@ import (
 
 // gateway is the JSON side: each request is one or more commands of the other
 // port, and their replies in JSON.
-type gateway struct{ b Broker }
+type gateway struct {
+	b     Broker
+	watch *watch
+}
 
 const (
 	batchMost   = 1000             // jobs in one request
@@ -471,6 +474,36 @@ func fields(v any) map[string]any {
 		m[camel(string(name))] = plain(value)
 	}
 	return m
+}
+
+// bodyOf returns the body among the pairs of SHOW.
+func bodyOf(pairs []any) []byte {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if name, _ := pairs[i].([]byte); string(name) == "body" {
+			raw, _ := pairs[i+1].([]byte)
+			return raw
+		}
+	}
+	return nil
+}
+
+// bodyShown is how much of a body lists of jobs have, bytes.
+const bodyShown = 4096
+
+// shorten cuts the body of a job that is one of a list, at the end of a character if
+// it is text.
+func shorten(job map[string]any, raw []byte) map[string]any {
+	job["bodyBytes"] = len(raw)
+	if len(raw) <= bodyShown {
+		return job
+	}
+	cut := bodyShown
+	for cut > bodyShown-utf8.UTFMax && !utf8.RuneStart(raw[cut]) {
+		cut--
+	}
+	b := newBody(raw[:cut])
+	job["body"], job["encoding"], job["truncated"] = b.Text, b.Encoding, true
+	return job
 }
 
 // plain returns a reply as JSON has it.

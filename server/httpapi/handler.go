@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,8 @@ type Broker interface {
 	Password() string
 	// Figures are those of a scrape.
 	Figures() Figures
+	// Dashboard is what its pages may do: "yes", "ro" or "no".
+	Dashboard() string
 	// MaxJob is the size of the largest body of a job.
 	MaxJob() int64
 	// Call executes commands of the other port, one after the other, as a client
@@ -55,8 +58,21 @@ const (
 	scrapesMost   = 4
 )
 
-// New returns the handler of all paths.
-func New(b Broker) http.Handler {
+// Side is the handler of all paths.
+type Side struct {
+	http.Handler
+	watch *watch
+	once  sync.Once
+}
+
+// Run looks at the broker, each second while somebody watches, until Close.
+func (s *Side) Run() { s.watch.run() }
+
+// Close ends Run, and the requests that wait for events; again is fine.
+func (s *Side) Close() { s.once.Do(func() { close(s.watch.quit) }) }
+
+// New returns the HTTP side of a broker.
+func New(b Broker) *Side {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collector{b},
@@ -74,15 +90,18 @@ func New(b Broker) http.Handler {
 		say(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", guard(b, metrics))
-	g := gateway{b}
+	g := gateway{b, newWatch(b)}
 	for _, r := range routes {
 		mux.Handle(r.method+" "+r.path, guard(b, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.do(g, w, q) })))
 	}
-	g.restMQ(mux)
+	origins := http.NewCrossOriginProtection()
+	g.restMQ(mux, origins)
+	servePages(b, mux)
 	mux.Handle("GET /v1/openapi.json", guard(b, http.HandlerFunc(serveOpenAPI)))
-	own := http.NewCrossOriginProtection().Handler(mux)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	own := origins.Handler(mux)
+	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		if !b.Admits(r.RemoteAddr) {
 			say(w, http.StatusForbidden, "there is no password, so Disqo talks only to clients on its own machine; set requirepass, or protected-mode no if the network is trusted")
 			return
@@ -93,6 +112,7 @@ func New(b Broker) http.Handler {
 		}
 		own.ServeHTTP(w, whole(r))
 	})
+	return &Side{Handler: all, watch: g.watch}
 }
 
 // whole keeps the slashes of a job's id, which may be two in a row, from being

@@ -14,6 +14,7 @@ import (
 // say of themselves.
 type Figures struct {
 	ID, Version, Commit string
+	Address             string // host:port for clients
 	Uptime              time.Duration
 
 	Commands []Command
@@ -23,7 +24,7 @@ type Figures struct {
 	NetInput, NetOutput   int64 // bytes
 
 	Jobs       node.Counts
-	Queues     []node.QueueStat // up to QueuesMost
+	Queues     []node.QueueStat // up to QueuesMost, in an order that stays
 	QueueCount int              // of all
 
 	MemoryUsed, MemoryMax int64 // bytes accounted; 0: no bound
@@ -39,8 +40,12 @@ type Figures struct {
 	Copies               Histogram // how long ADDJOBs waited for copies
 }
 
-// QueuesMost bounds the queues that a scrape names.
-const QueuesMost = 1000
+// QueuesMost bounds the queues that the dashboard lists; queuesScraped those that a
+// scrape names, each of which is a score of samples.
+const (
+	QueuesMost    = 1000
+	queuesScraped = 500
+)
 
 // Command is what is known of the calls of a command.
 type Command struct {
@@ -58,9 +63,11 @@ type Histogram struct {
 
 // Peer is another node.
 type Peer struct {
-	ID     string
-	State  node.PeerState
-	Failed bool
+	ID      string
+	Address string // host:port for clients
+	State   node.PeerState
+	Failed  bool
+	Leaving bool
 }
 
 // metric is what one or more samples have in common.
@@ -142,6 +149,7 @@ var (
 	events = [...]string{
 		node.EventDelivered: "delivered", node.EventAcked: "acked", node.EventNacked: "nacked", node.EventExpired: "expired",
 		node.EventRetried: "retried", node.EventDied: "died", node.EventKicked: "kicked", node.EventPurged: "purged",
+		node.EventQueued: "queued", node.EventLeft: "left",
 	}
 )
 
@@ -176,9 +184,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(jobEvents, float64(f.Jobs.Events[k]), event)
 	}
 	send(queues, float64(f.QueueCount))
-	send(queuesRest, float64(max(0, f.QueueCount-len(f.Queues))))
-	for i := range f.Queues {
-		sendQueue(&f.Queues[i], send)
+	named := f.Queues[:min(len(f.Queues), queuesScraped)]
+	send(queuesRest, float64(max(0, f.QueueCount-len(named))))
+	for i := range named {
+		sendQueue(&named[i], send)
 	}
 	send(memoryUsed, float64(f.MemoryUsed))
 	send(memoryMax, float64(f.MemoryMax))

@@ -14,13 +14,32 @@ import (
 // restMQ is RestMQ's protocol (github.com/gleicon/restmq, docs/README.Protocol and
 // README.rst), for programs that speak it: whoever takes an element has it, and
 // there is nothing to acknowledge.
-func (g gateway) restMQ(mux *http.ServeMux) {
+func (g gateway) restMQ(mux *http.ServeMux, origins *http.CrossOriginProtection) {
 	for pattern, do := range map[string]http.HandlerFunc{
 		"POST /q/{queue}": g.mqAdd, "GET /q/{queue}": g.mqTake, "DELETE /q/{queue}": g.mqPurge, "GET /c/{queue}": g.mqStream,
 		"GET /stats/{queue}": g.mqStats, "GET /control/{queue}": g.mqControl, "POST /control/{queue}": g.mqControl, "POST /queue": g.mqCommand,
 	} {
-		mux.Handle(pattern, guard(g.b, do))
+		mux.Handle(pattern, guard(g.b, changing(origins, do)))
 	}
+}
+
+// changing refuses what could change something by mistake, though its method is GET:
+// requests that a browser makes for another site, and those that ask for the head only.
+func changing(origins *http.CrossOriginProtection, do http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			w.Header().Set("Allow", "GET, POST, DELETE")
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		as := r.WithContext(r.Context())
+		as.Method = http.MethodPost
+		if err := origins.Check(as); err != nil {
+			say(w, http.StatusForbidden, err.Error())
+			return
+		}
+		do(w, r)
+	})
 }
 
 // element is one of a queue: its key is the job's id.

@@ -51,9 +51,16 @@ var routes = []route{
 	{http.MethodPost, "/v1/queues/{queue}", "pause, resume, purge, or kick its dead jobs.",
 		[]param{{"direction", "string", "of pause: in, out or all, the default"}, {"state", "string", "of purge: queued, active, delayed, wait-repl or dead"}, {"count", "integer", "of kick"}, bcastParam},
 		[]string{"pause", "resume", "purge", "kick"}, "", []int{200, 400, 503}, gateway.queueVerb},
-	{http.MethodGet, "/v1/queues/{queue}/jobs", "Jobs of a queue.", []param{{"state", "string", "queued, active, acked, wait-repl or dead"}, cursorParam, countParam},
+	{http.MethodGet, "/v1/queues/{queue}/jobs:peek", "The next jobs of a queue, which stay there: the first 4096 bytes of their bodies.",
+		[]param{{"count", "integer", "how many, up to 1000; below 0: from the end"}}, nil, "", []int{200, 400}, gateway.peek},
+	{http.MethodGet, "/v1/queues/{queue}/jobs", "Jobs of a queue: the first 4096 bytes of their bodies.", []param{{"state", "string", "queued, active, acked, wait-repl or dead"}, cursorParam, countParam},
 		nil, "", []int{200, 400}, gateway.jobs},
 	{http.MethodGet, "/v1/nodes", "The nodes of the cluster, as this one sees them.", nil, nil, "", []int{200}, gateway.nodes},
+	{http.MethodGet, "/v1/clients", "Who is connected to the RESP port.", nil, nil, "", []int{200}, gateway.clients},
+	{http.MethodGet, "/v1/slowlog", "The commands that took longer than slowlog-log-slower-than, the latest first.", nil, nil, "", []int{200}, gateway.slowlog},
+	{http.MethodGet, "/v1/aof", "The append-only file.", nil, nil, "", []int{200}, gateway.aof},
+	{http.MethodGet, "/v1/config", "The configuration, without passwords.", nil, nil, "", []int{200}, gateway.config},
+	{http.MethodGet, "/v1/events", "Server-sent events: one named state with all that the dashboard shows, then each second one named change.", nil, nil, "", []int{200, 503}, gateway.events},
 }
 
 // split takes a verb off the end of what a path names.
@@ -268,21 +275,16 @@ func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	commands := make([][][]byte, 0, len(found))
-	for _, id := range found {
-		text, _ := id.(string)
-		commands = append(commands, words("SHOW", text, "FULL"))
-	}
-	a, err := g.call(r, commands...)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	a.Done(true, true)
 	list := make([]map[string]any, 0, len(found))
-	for _, v := range a.Values {
-		if v != nil { // it may be gone by now
-			list = append(list, fields(v))
+	for _, id := range found { // one at a time, as bodies may be large
+		text, _ := id.(string)
+		v, err := g.ask(r, words("SHOW", text, "FULL"))
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		if pairs, ok := v.([]any); ok { // else it is gone by now
+			list = append(list, shorten(fields(pairs), bodyOf(pairs)))
 		}
 	}
 	answer(w, http.StatusOK, map[string]any{"cursor": cursor, "jobs": list})
@@ -293,13 +295,13 @@ func (g gateway) nodes(w http.ResponseWriter, r *http.Request) {
 	list := make([]map[string]any, 0, len(f.Peers))
 	for _, p := range f.Peers {
 		list = append(list, map[string]any{
-			"id": p.ID, "linked": p.State.Linked, "suspect": p.State.Suspect, "failed": p.Failed, "roundTripSeconds": p.State.RTT.Seconds(),
-			"outboxBytes": p.State.Outbox,
+			"id": p.ID, "address": p.Address, "state": p.state(), "linked": p.State.Linked, "suspect": p.State.Suspect, "failed": p.Failed, "roundTripSeconds": p.State.RTT.Seconds(),
+			"outboxBytes": p.State.Outbox, "memoryUsedBytes": p.State.MemoryUsed, "memoryMaxBytes": p.State.MemoryMax,
 		})
 	}
 	answer(w, http.StatusOK, map[string]any{
 		"self": map[string]any{
-			"id": f.ID, "version": f.Version, "uptimeSeconds": int64(f.Uptime.Seconds()), "memoryUsedBytes": f.MemoryUsed, "memoryMaxBytes": f.MemoryMax,
+			"id": f.ID, "address": f.Address, "version": f.Version, "uptimeSeconds": int64(f.Uptime.Seconds()), "memoryUsedBytes": f.MemoryUsed, "memoryMaxBytes": f.MemoryMax,
 			"leaving": f.Leaving, "loading": f.Loading,
 		},
 		"peers": list,

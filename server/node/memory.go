@@ -12,6 +12,9 @@ const (
 // Used returns the bytes accounted to jobs and queues.
 func (n *Node) Used() int64 { return n.used.Load() }
 
+// memory returns the bytes used, and their bound; 0 is none.
+func (n *Node) memory() (used, bound int64) { return n.used.Load(), n.maxMemory.Load() }
+
 // SetMaxMemory sets the bound of Used; 0 is none.
 func (n *Node) SetMaxMemory(bytes int64) { n.maxMemory.Store(bytes) }
 

@@ -98,7 +98,7 @@ func (n *Node) initPeers(bus *Bus) error {
 		connect = func(o replication.Options) Links { return replication.NewLinks(o) }
 	}
 	p.links = connect(replication.Options{
-		Self: n.hello, Receive: n.receive, Now: n.now, Timeout: bus.Timeout, Log: bus.Log,
+		Self: n.hello, Receive: n.receive, Now: n.now, Timeout: bus.Timeout, Memory: n.memory, Log: bus.Log,
 		Dial: func(ctx context.Context, id store.NodeID) (net.Conn, error) {
 			return bus.Dial(ctx, hex.EncodeToString(id[:]))
 		},
@@ -247,6 +247,8 @@ type PeerState struct {
 	PingSent, Pong int64 // PingSent is 0 if no ping is unanswered, Pong if there was none
 	RTT            time.Duration
 	Outbox         int // bytes that wait to be sent
+
+	MemoryUsed, MemoryMax int64 // bytes, as it said last; 0: it never did, or has no bound
 }
 
 // PeerState returns what is known of the link to a peer.
@@ -256,7 +258,7 @@ func (n *Node) PeerState(id string) (st PeerState) {
 		return st
 	}
 	l := p.links.State(nodeID(id))
-	st = PeerState{Linked: l.Up, PingSent: l.PingSent, Pong: l.Pong, RTT: l.RTT, Outbox: l.Outbox}
+	st = PeerState{Linked: l.Up, PingSent: l.PingSent, Pong: l.Pong, RTT: l.RTT, Outbox: l.Outbox, MemoryUsed: l.MemoryUsed, MemoryMax: l.MemoryBound}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m := p.list[nodeID(id)]; m != nil {

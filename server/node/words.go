@@ -58,6 +58,8 @@ const (
 	EventDied      = store.EventDied
 	EventKicked    = store.EventKicked
 	EventPurged    = store.EventPurged
+	EventQueued    = store.EventQueued
+	EventLeft      = store.EventLeft
 )
 
 // Bounds and defaults of the terms of a job.

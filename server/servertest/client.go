@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -102,6 +104,22 @@ func (c *Client) Info(section, key string) string {
 
 // pollEvery is how often Until asks.
 const pollEvery = 3 * time.Millisecond
+
+// Need returns where the first of the programs is that is installed. Without one it
+// skips the test; in CI it fails.
+func Need(t testing.TB, programs ...string) string {
+	t.Helper()
+	for _, name := range programs {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("DISQO_CI") == "1" {
+		t.Fatalf("%s is not installed", programs[0])
+	}
+	t.Skipf("%s is not installed", programs[0])
+	return ""
+}
 
 // Until waits for a condition and fails if it does not come. Unlike
 // require.Eventually it asks in the test's goroutine, where a Client may be used.

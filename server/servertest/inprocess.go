@@ -52,6 +52,9 @@ func StartWith(t testing.TB, change func(*server.Options), directives ...string)
 	s := &Server{Addr: broker.Addrs()[0].String(), Config: set, Broker: broker, stop: cancel, done: make(chan error, 1)}
 	go func() { s.done <- broker.Run(ctx) }()
 	t.Cleanup(func() { s.Stop(t) })
+	if policy() != "" {
+		loaded(t, s.Addr) // which may take a while on a busy machine
+	}
 	return s
 }
 

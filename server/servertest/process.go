@@ -194,12 +194,22 @@ func ExecFile(t testing.TB, file, dir string) *Process {
 	return p
 }
 
+func policy() string { return os.Getenv("DISQO_TEST_POLICY") }
+
 // base is what brokers of tests are told first. With DISQO_TEST_POLICY in the
 // environment (always, everysec, no) they keep a log, unless a test says otherwise.
 func base(dir string) []string {
 	args := []string{"--bind", "127.0.0.1", "--port", "0", "--dir", dir}
-	if policy := os.Getenv("DISQO_TEST_POLICY"); policy != "" {
+	if policy := policy(); policy != "" {
 		args = append(args, "--appendonly", "yes", "--appendfsync", policy, "--aof-segment-size", "1mb")
 	}
 	return args
+}
+
+// loaded waits until a broker has loaded its log.
+func loaded(t testing.TB, addr string) {
+	t.Helper()
+	c := Dial(t, addr)
+	Until(t, "the broker has loaded its log", patience, func() bool { return !strings.HasPrefix(c.Do("PING"), "-LOADING") })
+	require.NoError(t, c.Conn.Close())
 }

@@ -1,0 +1,211 @@
+package browser
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
+)
+
+// A job is added from the page, and the count moves without a reload; a queue is
+// paused; a dead job is kicked, a live one buried and deleted.
+func TestUse(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, "--http-port", "0").Dial(t)
+	b := open(t, c, "", false)
+	b.see("There is no queue.")
+	b.ask("window.same = true") // until the page is loaded anew
+
+	c.Job("mail", "from redis-cli", "REPLICATE", "1")
+	b.tile("queued", "1")
+	b.see("backlog, no consumer")
+	b.press("mail")
+	b.see("from redis-cli")
+	b.press("Add a job")
+	b.do(chromedp.SendKeys("#add-body", `{"to":"<b>you</b>"}`), chromedp.SendKeys("#add-priority", "7"), chromedp.SendKeys("#add-maxtries", "3"))
+	b.press("Add the job")
+	b.tile("queued", "2")
+	require.Equal(t, ":2\r\n", c.Do("QLEN", "mail"))
+	b.see(`{"to":"<b>you</b>"}`)
+
+	b.press("Pause")
+	b.see("Paused: all.")
+	require.Equal(t, "+all\r\n", c.Do("PAUSE", "mail", "state"))
+	b.see("paused")
+	b.press("Resume")
+	b.see("Resumed.")
+	require.Equal(t, "+none\r\n", c.Do("PAUSE", "mail", "state"))
+
+	got := servertest.Decode(t, c.Do("GETJOB", "FROM", "mail")).([]any)[0].([]any)
+	id := got[1].(string)
+	require.Equal(t, `{"to":"<b>you</b>"}`, got[2], "it has the better priority")
+	require.Equal(t, ":1\r\n", c.Do("BURY", id, "REASON", "no such user"))
+	b.tile("dead", "1")
+	b.press("Dead")
+	b.see("dead: no such user")
+	b.do(chromedp.Click(`#jobs td.first a`))
+	b.see("no such user")
+	b.see(`"to": "<b>you</b>"`)
+	b.press("Hex")
+	b.see("00000000  7b 22 74 6f 22 3a 22 3c")
+	b.press("Kick")
+	b.see("Queued again.")
+	b.see("now in its queue")
+	require.Contains(t, c.Do("SHOW", id), "\r\nqueued\r\n")
+
+	b.press("Promote…")
+	b.do(chromedp.SetValue("#ask-priority", "3"))
+	b.press("Promote")
+	b.see("Promoted.")
+	require.Contains(t, c.Do("SHOW", id, "FULL"), "priority\r\n:3\r\n")
+	b.press("Bury…")
+	b.do(chromedp.SendKeys("#ask-reason", "again"))
+	b.press("Bury")
+	b.see("dead: again")
+	b.press("Delete…")
+	b.press("Cancel")
+	require.NotEqual(t, "$-1\r\n", c.Do("SHOW", id), "nothing was deleted")
+	b.press("Delete…")
+	b.press("Delete")
+	b.see("Deleted.")
+	b.see("from redis-cli")
+	require.NotContains(t, c.Do("JSCAN", "QUEUE", "mail", "STATE", "dead"), id)
+
+	b.press("Purge…")
+	b.press("Purge")
+	b.tile("queued", "0")
+	b.see("No job is queued.")
+	require.Equal(t, true, b.ask("window.same === true"), "it was never loaded anew")
+}
+
+// What jobs and queues are called does nothing but be shown.
+func TestHostileNames(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, "--http-port", "0").Dial(t)
+	const evil = `<img src=x onerror="window.evil=1"><script>window.evil=1</script>`
+	queues := []string{evil, `a/b?c#d%2F`, "naïve queue", `"'&`, "\xff\x00\n", strings.Repeat("long", 100), "a:pause"}
+	for _, q := range queues {
+		id := c.Job(q, evil+q, "REPLICATE", "1")
+		require.Equal(t, ":1\r\n", c.Do("BURY", id, "REASON", evil))
+		c.Job(q, evil, "REPLICATE", "1")
+	}
+	b := open(t, c, "", true)
+	b.until("document.querySelectorAll('tbody a').length === 7")
+	for i := range queues {
+		b.visit("#/")
+		b.until("document.querySelectorAll('tbody a').length === 7")
+		b.ask(fmt.Sprintf("[...document.querySelectorAll('tbody a')][%d].click()", i))
+		b.tile("dead", "1")
+		b.until("document.querySelectorAll('#jobs tbody tr').length === 1")
+		b.press("Dead")
+		b.see("dead: " + evil)
+		b.press("Pause in")
+		b.see("Paused: in.")
+	}
+	for _, q := range queues {
+		require.Equal(t, "+in\r\n", c.Do("PAUSE", q, "state"))
+	}
+	require.Nil(t, b.ask("window.evil ?? null"))
+	require.EqualValues(t, 0, b.ask("document.querySelectorAll('main img, main script').length"))
+}
+
+// Without a mouse everything can be reached, and a screen reader has a name for it.
+func TestKeyboard(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, "--http-port", "0").Dial(t)
+	id := c.Job("mail", `{"a":1}`, "REPLICATE", "1")
+	require.Equal(t, ":1\r\n", c.Do("BURY", id))
+	b := open(t, c, "", false)
+	b.until("document.querySelectorAll('tbody a').length === 1")
+	b.do(chromedp.KeyEvent(kb.Tab))
+	require.Equal(t, "skip", b.ask("document.activeElement.id"))
+	b.do(chromedp.KeyEvent(kb.Enter))
+	require.Equal(t, "main", b.ask("document.activeElement.id"))
+	for range 40 {
+		if b.ask("document.activeElement.textContent") == "mail" {
+			break
+		}
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.until("location.hash === '#/queue/mail'")
+	b.do(chromedp.Focus("[role=tab][aria-selected=true]"), chromedp.KeyEvent(kb.ArrowLeft))
+	b.until("location.hash === '#/queue/mail/acked'")
+	b.until("document.activeElement.id === 'tab-acked'")
+	b.do(chromedp.KeyEvent(kb.ArrowLeft))
+	b.until("location.hash === '#/queue/mail/wait-repl'")
+	b.do(chromedp.SendKeys("#goto", id+kb.Enter))
+	b.see("Timeline")
+	b.press("Delete…")
+	b.until("document.querySelector('dialog').contains(document.activeElement)")
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.until("document.querySelector('dialog') === null")
+	require.NotEqual(t, "$-1\r\n", c.Do("SHOW", id))
+	for _, view := range []string{"#/", "#/queue/mail", "#/queue/mail/dead", "#/job/" + strings.ReplaceAll(id, "/", "%2F"), "#/clients", "#/slowlog", "#/aof", "#/config"} {
+		b.visit(view)
+		b.until("document.querySelector('main h1') !== null")
+		require.Empty(t, b.nameless(), view)
+		require.EqualValues(t, 1, b.ask("document.querySelectorAll('h1').length"), view)
+	}
+}
+
+// The page says what is on, and has no buttons where it may not change anything.
+func TestOnlyLooking(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, "--http-port", "0", "--dashboard", "ro", "--appendonly", "yes").Dial(t)
+	id := c.Job("mail", "x", "REPLICATE", "1")
+	b := open(t, c, "", false)
+	const buttons = "[...document.querySelectorAll('main button, main summary')].filter((e) => e.checkVisibility() && !e.classList.contains('sort')).length"
+	b.visit("#/queue/mail")
+	b.tile("queued", "1")
+	require.EqualValues(t, 0, b.ask(buttons))
+	b.visit("#/job/" + strings.ReplaceAll(id, "/", "%2F"))
+	b.see("now in its queue")
+	require.EqualValues(t, 0, b.ask(buttons))
+	require.Equal(t, "+OK\r\n", c.Do("CONFIG", "SET", "dashboard", "yes"))
+	b.until(buttons + " > 2")
+
+	b.visit("#/clients")
+	b.see("127.0.0.1:")
+	b.visit("#/aof")
+	b.tile("state", "on")
+	require.Equal(t, "+OK\r\n", c.Do("CONFIG", "SET", "slowlog-log-slower-than", "0"))
+	c.Do("QLEN", "seen in the slow log")
+	b.visit("#/slowlog")
+	b.see("QLEN seen in the slow log")
+	b.visit("#/config")
+	b.see("slowlog-log-slower-than")
+
+	require.Equal(t, "+OK\r\n", c.Do("CONFIG", "SET", "dashboard", "no"))
+	res, err := http.Get(b.base + "/")
+	require.NoError(t, err)
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, 404, res.StatusCode)
+	require.Equal(t, "there is no dashboard: it is off by configuration\n", string(text))
+}
+
+// A browser that knows the password sees everything.
+func TestPassword(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, "--http-port", "0").Dial(t)
+	c.Job("mail", "x", "REPLICATE", "1")
+	require.Equal(t, "+OK\r\n", c.Do("CONFIG", "SET", "requirepass", "s3cret"))
+	require.Equal(t, "+OK\r\n", c.Do("AUTH", "s3cret"))
+	b := open(t, c, "any:s3cret@", false)
+	b.tile("queued", "1")
+	b.visit("#/queue/mail")
+	b.press("Pause")
+	b.see("Paused: all.")
+	b.visit("#/config")
+	b.see("(hidden)")
+	require.NotContains(t, b.ask("document.body.innerText"), "s3cret")
+}

@@ -1,0 +1,135 @@
+package browser
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/servertest"
+)
+
+var (
+	pictures = flag.String("pictures", "", "directory in which pictures of the pages are put")
+	lead     = flag.Duration("lead", 0, "how long there is load before anything is looked at")
+)
+
+// queueLoad is what happens to a queue.
+type queueLoad struct {
+	name    string
+	body    string
+	rate    func(at float64) float64 // jobs a second, by the time in seconds
+	options []any
+	consume bool
+	fails   float64 // share of deliveries that are given back
+}
+
+func steady(rate float64) func(float64) float64 { return func(float64) float64 { return rate } }
+
+var shop = []queueLoad{
+	{"mail", `{"to":"ada@example.com","template":"welcome"}`, func(at float64) float64 { return 30 + 18*math.Sin(at/25) }, []any{"PRIORITY", 100}, true, 0},
+	{"thumbnails", `{"image":"s3://photos/4711.jpg","sizes":[64,256,1024]}`, func(at float64) float64 { return 12 + 30*max(0, math.Sin(at/11)) }, nil, true, 0},
+	{"webhooks", `{"url":"https://example.com/hook","event":"order.paid"}`, steady(9), []any{"MAXTRIES", 2, "BACKOFF", 1, 20}, true, 0.15},
+	{"reports", `{"report":"monthly","customer":42}`, steady(0.6), []any{"DELAY", 90}, true, 0},
+	{"imports", `{"file":"catalogue.csv"}`, steady(1.5), nil, false, 0},
+	{"billing", `{"invoice":"2026-1129"}`, steady(0.8), []any{"RETRY", 600}, true, 0},
+}
+
+// run loads a broker until ctx ends.
+func (q *queueLoad) run(ctx context.Context, wg *sync.WaitGroup, addr string) {
+	client := func() *redis.Client {
+		return redis.NewClient(&redis.Options{Addr: addr, Protocol: 2, ReadTimeout: time.Minute})
+	}
+	begun := time.Now()
+	wg.Go(func() {
+		c := client()
+		defer func() { _ = c.Close() }()
+		due := 0.0
+		for ticker := time.NewTicker(50 * time.Millisecond); ctx.Err() == nil; {
+			select {
+			case <-ctx.Done():
+			case <-ticker.C:
+			}
+			for due += q.rate(time.Since(begun).Seconds()) * 0.05; due >= 1; due-- {
+				c.Do(ctx, append([]any{"ADDJOB", q.name, q.body, 1000}, q.options...)...)
+			}
+		}
+	})
+	if !q.consume {
+		return
+	}
+	wg.Go(func() {
+		c := client()
+		defer func() { _ = c.Close() }()
+		for ctx.Err() == nil {
+			jobs, err := c.Do(ctx, "GETJOB", "TIMEOUT", 500, "COUNT", 5, "FROM", q.name).Slice()
+			for _, j := range jobs {
+				id := j.([]any)[1]
+				if rand.Float64() < q.fails {
+					c.Do(ctx, "NACK", id, "REASON", "503 Service Unavailable")
+				} else {
+					c.Do(ctx, "ACKJOB", id)
+				}
+			}
+			if err != nil && ctx.Err() == nil {
+				time.Sleep(100 * time.Millisecond) // nothing came, or it is paused
+			}
+		}
+	})
+}
+
+// All views fit a desktop and a phone, in light and dark, while a cluster is at work.
+func TestLooks(t *testing.T) {
+	t.Parallel()
+	nodes := servertest.Cluster(t, 3, "--http-port", "0", "--appendonly", "yes", "--maxmemory", "64mb", "--slowlog-log-slower-than", "150")
+	c := nodes[0].Dial(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	t.Cleanup(load.Wait)
+	t.Cleanup(stop)
+	for i := range shop {
+		shop[i].run(ctx, &load, c.Conn.RemoteAddr().String())
+	}
+	id := c.Job("webhooks", `{"url":"https://example.com/hook","event":"order.paid","order":{"id":4711,"total":"99.90 EUR","items":["SKU-1","SKU-2"]}}`, "MAXTRIES", "2")
+	require.Equal(t, ":1\r\n", c.Do("BURY", id, "REASON", "410 Gone"))
+	begun := time.Now()
+	servertest.Until(t, "load for so long", *lead+30*time.Second, func() bool {
+		if time.Since(begun) > *lead/2 {
+			c.Do("PAUSE", "billing", "out")
+		}
+		return time.Since(begun) > *lead && c.Do("QLEN", "imports") != ":0\r\n" && c.Do("QLEN", "billing") != ":0\r\n"
+	})
+	job := "#/job/" + strings.ReplaceAll(id, "/", "%2F")
+	views := []struct{ name, hash, sees string }{
+		{"overview", "#/", "paused out"},
+		{"queue", "#/queue/webhooks/dead", "dead: 410 Gone"},
+		{"job", job, `"order.paid"`},
+		{"clients", "#/clients", "getjob"},
+		{"slowlog", "#/slowlog", "Slow log"},
+		{"aof", "#/aof", "batches written"},
+		{"config", "#/config", "appendfsync"},
+	}
+	for _, look := range []struct {
+		name          string
+		width, height int64
+		phone, dark   bool
+	}{{"desktop", 1280, 860, false, false}, {"dark", 1280, 860, false, true}, {"phone", 390, 844, true, false}} {
+		b := open(t, c, "", look.dark)
+		b.until("document.body.innerText.split('of 64 MiB').length === 4") // nodes say what memory they use
+		b.size(look.width, look.height, look.phone)
+		for _, v := range views {
+			b.visit(v.hash)
+			b.see(v.sees)
+			require.LessOrEqual(t, b.ask("document.documentElement.scrollWidth"), float64(look.width), "%s is wider than the %s", v.name, look.name)
+			b.picture(fmt.Sprintf("%s-%s", v.name, look.name), false)
+		}
+	}
+}

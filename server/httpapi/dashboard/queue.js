@@ -1,0 +1,255 @@
+import { act, ask, get, mayAct, notice, poll } from './api.js'
+import { button, fill, h, keyed, row, table, text } from './dom.js'
+import { count, name, rate, sameKey, short, shortJob, span } from './format.js'
+import { chart, tiles } from './chart.js'
+import { mark } from './overview.js'
+import { live, now } from './live.js'
+
+// A tab lists jobs of a state; some states are told apart here.
+const tabs = [
+  { name: 'next', label: 'Next' },
+  { name: 'queued', label: 'Queued', state: 'queued' },
+  { name: 'active', label: 'Active', state: 'active', only: (j) => !delayed(j) },
+  { name: 'delayed', label: 'Delayed', state: 'active', only: (j) => delayed(j) },
+  { name: 'dead', label: 'Dead', state: 'dead' },
+  { name: 'wait-repl', label: 'Waiting for copies', state: 'wait-repl' },
+  { name: 'acked', label: 'Acknowledged', state: 'acked' },
+]
+
+const pageSize = 50
+const pagesAtOnce = 20 // of a scan that finds little
+
+// delayed reports whether a job waits for the end of its delay or back-off.
+export const delayed = (j) => j.state === 'active' && (j.backingOff > 0 || (j.delay > 0 && now() < j.ctime / 1e6 + j.delay * 1000))
+
+const columns = [
+  { name: 'id', label: 'Job', class: 'first' },
+  { name: 'body', label: 'Body', class: 'body' },
+  { name: 'priority', label: 'Priority', num: true },
+  { name: 'tries', label: 'Tries', num: true },
+  { name: 'age', label: 'Age', num: true },
+  { name: 'next', label: 'Then' },
+]
+
+// path is that of a queue.
+const path = (k) => `/v1/queues/${k}`
+
+export const jobPath = (id) => `/v1/jobs/${encodeURIComponent(id)}`
+
+export const jobLink = (id) => `#/job/${encodeURIComponent(id)}`
+
+// next says what will become of a job by itself, or why it is dead.
+function next(j) {
+  if (j.state === 'dead') return j.reason ? `dead: ${j.reason}` : 'dead'
+  if (delayed(j)) return `queued in ${span(j.nextAwakeWithin ?? 0)}`
+  if (j.state === 'active' && j.nextRequeueWithin) return `again in ${span(j.nextRequeueWithin)}`
+  return ''
+}
+
+function jobRow(j) {
+  const r = row(columns)
+  r.cells.id.append(h('a', { href: jobLink(j.id), title: j.id, class: 'mono' }, shortJob(j.id)))
+  r.cells.body.append(h('code', null, j.encoding === 'base64' ? `base64 ${j.body}` : j.body))
+  return r
+}
+
+function updateJob(r, j) {
+  const known = j.state !== undefined
+  text(r.cells.priority, known ? j.priority : '')
+  text(r.cells.tries, known ? `${j.tries}${j.maxTries > 0 ? ` of ${j.maxTries}` : ''}` : '')
+  text(r.cells.age, known ? span(now() - j.ctime / 1e6) : '')
+  text(r.cells.next, known ? next(j) : '')
+}
+
+// adding is the form that adds a job.
+function adding(k, done) {
+  const field = (id, label, hint) => [h('label', { for: `add-${id}` }, label), h('input', { id: `add-${id}`, name: id, type: 'text', inputmode: 'numeric', placeholder: hint, autocomplete: 'off' })]
+  const body = h('textarea', { id: 'add-body', name: 'body', rows: 4, spellcheck: 'false' })
+  const options = [['priority', 'Priority', '1024'], ['delay', 'Delay, s', '0'], ['retry', 'Retry, s', '300'], ['ttl', 'TTL, s', '86400'], ['maxtries', 'Tries', 'no bound'], ['backoff', 'Back-off, s', '1,3600']]
+  const form = h('form', { class: 'add', on: { submit: async (e) => {
+    e.preventDefault()
+    const query = new URLSearchParams()
+    for (const [id] of options) {
+      const value = form.elements[id].value.trim()
+      if (value !== '') query.set(id, value)
+    }
+    if (await act('POST', `${path(k)}/jobs?${query}`, (a) => `Added ${a.id}.`, new Blob([body.value]))) {
+      body.value = ''
+      body.focus()
+      done()
+    }
+  } } },
+    h('p', null, h('label', { for: 'add-body' }, 'Body'), body),
+    h('div', { class: 'options' }, options.map(([id, label, hint]) => h('p', null, field(id, label, hint)))),
+    h('p', { class: 'buttons' }, h('button', { class: 'primary' }, 'Add the job')))
+  return h('details', null, h('summary', null, 'Add a job'), form)
+}
+
+let byKeys = false // the last tab was chosen by keys: the next has the focus
+
+export function queue([typed, wanted]) {
+  const k = sameKey(typed)
+  const current = tabs.find((t) => t.name === wanted) ?? tabs[0]
+  const title = name(k)
+  const badges = h('span', { class: 'badges' })
+  const actions = h('div', { class: 'buttons' })
+  const figures = tiles([['queued', 'Queued'], ['active', 'Active'], ['delayed', 'Delayed'], ['dead', 'Dead'], ['oldest', 'Oldest'], ['in', 'In /s'], ['out', 'Out /s'],
+    ['consumers', 'Waiting']])
+  const totals = h('p', { class: 'muted' })
+  const flow = chart(k)
+  const jobs = table('Jobs', columns)
+  const empty = h('p', { class: 'empty' }, 'Loading…')
+  let cursor = '0'
+  let found = []
+  let seen = null // of live, when the jobs were looked at
+  let paused = null
+
+  const load = poll(1000, async () => {
+    try {
+      await refresh()
+    } catch (error) {
+      text(empty, error.message)
+      empty.hidden = false
+    }
+  })
+
+  // scan reads pages until there is something to show.
+  async function scan(from) {
+    const list = []
+    let at = from
+    for (let i = 0; i < pagesAtOnce && list.length < pageSize; i++) {
+      const answer = await get(`${path(k)}/jobs?state=${current.state}&cursor=${at}&count=${pageSize}`)
+      list.push(...answer.jobs.filter(current.only ?? (() => true)))
+      at = answer.cursor
+      if (at === '0') break
+    }
+    return { list, at }
+  }
+
+  async function refresh() {
+    if (current.name === 'next') {
+      found = (await get(`${path(k)}/jobs:peek?count=${pageSize}`)).jobs
+      cursor = '0'
+    } else if (found.length <= pageSize) { // a longer list stays as it is
+      const answer = await scan('0')
+      found = answer.list
+      cursor = answer.at
+    }
+    show()
+  }
+
+  const more = button('Show more', async () => {
+    try {
+      const answer = await scan(cursor)
+      found.push(...answer.list)
+      cursor = answer.at
+      show()
+    } catch (error) {
+      notice(error.message, 'bad')
+    }
+  })
+
+  more.hidden = true
+
+  function show() {
+    keyed(jobs.body, found, (j) => j.id, jobRow, updateJob)
+    jobs.el.hidden = found.length === 0
+    jobs.el.classList.toggle('brief', current.name === 'next')
+    empty.hidden = found.length > 0
+    text(empty, current.name === 'next' ? 'No job is queued.' : `No job is ${current.label.toLowerCase()}.`)
+    more.hidden = cursor === '0'
+  }
+
+  // there reports whether the node may have the queue.
+  const there = () => live.queues.has(k) || live.node.queueCount > live.queues.size
+
+  async function totalsOf() {
+    const q = there() ? await get(path(k)).catch(() => null) : null
+    text(totals, q ? [['jobsIn', 'in'], ['jobsOut', 'out'], ['delivered', 'delivered'], ['acked', 'acknowledged'], ['nacked', 'given back'], ['retries', 'retried'], ['died', 'died'],
+      ['kicked', 'kicked'], ['purged', 'purged'], ['expired', 'expired']].filter(([n]) => q[n] > 0).map(([n, label]) => `${count(q[n])} ${label}`).join(' · ') : '')
+    return q
+  }
+  const details = poll(1000, totalsOf)
+
+  const again = () => {
+    load(true)
+    details(true)
+  }
+
+  function buttons(pause) {
+    if (paused === pause) return
+    paused = pause
+    const to = (direction) => act('POST', `${path(k)}:${direction === 'none' ? 'resume' : `pause?direction=${direction}`}`, (a) => (a.pause === 'none' ? 'Resumed.' : `Paused: ${a.pause}.`))
+    fill(actions,
+      pause === 'none'
+        ? [button('Pause', () => to('all')), button('Pause in', () => to('in')), button('Pause out', () => to('out'))]
+        : button('Resume', () => to('none'), 'primary'),
+      button('Kick dead jobs', async () => {
+        const answer = await ask('Kick dead jobs', 'They are queued again, the oldest first, with all their tries.', 'Kick', [{ name: 'count', label: 'How many', type: 'number', min: 1, value: '100' }])
+        if (answer && await act('POST', `${path(k)}:kick?count=${encodeURIComponent(answer.count)}`, (a) => `${count(a.changed)} kicked.`)) again()
+      }),
+      button('Purge…', async () => {
+        const answer = await ask(`Purge ${title}?`, 'All its jobs that this node knows, the dead ones too, are deleted for good.', 'Purge')
+        if (answer && await act('POST', `${path(k)}:purge`, (a) => `${count(a.changed)} deleted.`)) again()
+      }, 'danger'))
+  }
+
+  const list = h('div', { role: 'tablist', 'aria-label': 'States', class: 'tabs' }, tabs.map((t) => h('a', {
+    role: 'tab', href: `#/queue/${k}${t.name === 'next' ? '' : `/${t.name}`}`, 'aria-selected': t === current ? 'true' : 'false', tabindex: t === current ? 0 : -1, id: `tab-${t.name}`, 'aria-controls': 'jobs',
+  }, t.label)))
+  list.addEventListener('keydown', (e) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[e.key]
+    if (!by) return
+    byKeys = true
+    const to = list.children[(tabs.indexOf(current) + by + tabs.length) % tabs.length]
+    location.hash = to.getAttribute('href')
+  })
+
+  const form = adding(k, again)
+  const el = h('div', null,
+    h('div', { class: 'head' }, h('h1', null, title, ' ', badges), actions),
+    figures.el, flow.el, totals, form,
+    h('section', null, list, h('div', { class: 'card', role: 'tabpanel', id: 'jobs', 'aria-labelledby': `tab-${current.name}` }, jobs.el, empty), more))
+
+  // known is what is shown of a queue that is not listed, or not there.
+  async function known() {
+    const q = await totalsOf()
+    return q && { key: k, name: title, queued: q.len, active: q.active, delayed: q.delayed, dead: q.dead, oldest: q.oldestAge > 0 ? now() - q.oldestAge * 1000 : 0, consumers: q.blocked, pause: q.pause, in: 0, out: 0 }
+  }
+  const nothing = { key: k, name: title, queued: 0, active: 0, delayed: 0, dead: 0, oldest: 0, consumers: 0, pause: 'none', in: 0, out: 0 }
+  let unlisted = nothing
+  const lookup = poll(1000, async () => {
+    unlisted = (await known()) ?? nothing
+    render(unlisted)
+  })
+
+  function render(q) {
+    for (const n of ['queued', 'active', 'delayed', 'dead', 'consumers']) figures.set(n, short(q[n]))
+    figures.set('oldest', q.oldest === 0 ? '–' : span(now() - q.oldest))
+    figures.set('in', rate(q.in))
+    figures.set('out', rate(q.out))
+    mark(badges, q)
+    actions.hidden = form.hidden = !mayAct()
+    buttons(q.pause)
+  }
+
+  const focus = byKeys && list.children[tabs.indexOf(current)]
+  byKeys = false
+
+  return {
+    el,
+    title,
+    focus,
+    update() {
+      const q = live.queues.get(k)
+      flow.update()
+      render(q ?? unlisted)
+      if (!q) lookup()
+      if (q !== seen || !q) {
+        seen = q
+        load()
+        if (q) details()
+      }
+    },
+  }
+}

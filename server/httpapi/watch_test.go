@@ -1,0 +1,177 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/node"
+)
+
+// still is a broker that is what a test says.
+type still struct {
+	mu sync.Mutex
+	f  Figures
+}
+
+func (s *still) Ready() error       { return NotReady("it is a test") }
+func (s *still) Admits(string) bool { return true }
+func (s *still) Password() string   { return "" }
+func (s *still) Figures() Figures   { return s.change(func(*Figures) {}) }
+func (s *still) Dashboard() string  { return "ro" }
+func (s *still) MaxJob() int64      { return 1 }
+func (s *still) Call(context.Context, string, ...[][]byte) (*Answer, error) {
+	return nil, errors.New("nothing is called")
+}
+
+// change changes the figures, and returns a copy of them.
+func (s *still) change(f func(f *Figures)) Figures {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.f)
+	out := s.f
+	out.Queues = slices.Clone(s.f.Queues)
+	return out
+}
+
+// moved sets how many jobs came to the first queue, and left it.
+func (s *still) moved(in, out uint64) {
+	s.change(func(f *Figures) {
+		for _, c := range []*node.Counts{&f.Queues[0].Counts, &f.Jobs} {
+			c.Events[node.EventQueued], c.Events[node.EventLeft] = in, out
+		}
+	})
+}
+
+// told returns the next frame that a watcher gets.
+func told(t *testing.T, sub *watcher) (name string, f frame) {
+	t.Helper()
+	text := string(<-sub.frames)
+	name, data, ok := strings.Cut(strings.TrimPrefix(text, "event: "), "\ndata: ")
+	require.True(t, ok, text)
+	require.True(t, strings.HasSuffix(data, "\n\n"))
+	require.NoError(t, json.Unmarshal([]byte(data), &f), data)
+	return name, f
+}
+
+// bubble runs a watch in virtual time.
+func bubble(t *testing.T, do func(t *testing.T, b *still, w *watch)) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &still{f: Figures{Queues: []node.QueueStat{{Name: "a b", Created: time.Now().UnixMilli()}}}}
+		w := newWatch(b)
+		done := make(chan struct{})
+		go func() {
+			w.run()
+			close(done)
+		}()
+		do(t, b, w)
+		close(w.quit)
+		<-done
+	})
+}
+
+func TestWatchTells(t *testing.T) {
+	bubble(t, func(t *testing.T, b *still, w *watch) {
+		b.moved(100, 90)
+		sub := w.subscribe()
+		name, f := told(t, sub)
+		require.Equal(t, "state", name)
+		require.Equal(t, 5, f.Step)
+		require.Equal(t, "not ready: it is a test", f.Node.NotReady)
+		require.Equal(t, "ro", f.Node.Dashboard)
+		require.Equal(t, []queueFrame{{Key: "a%20b", Name: "a b", Pause: "none"}}, f.Queues, "what came before is no rate")
+		require.Empty(t, f.History)
+
+		b.moved(120, 95)
+		name, f = told(t, sub)
+		require.Equal(t, "change", name)
+		require.Equal(t, 20.0, f.Queues[0].In)
+		require.Equal(t, 5.0, f.Queues[0].Out)
+		require.Equal(t, 20.0, f.Node.In)
+		_, f = told(t, sub)
+		require.Equal(t, 0.0, f.Queues[0].In)
+		_, f = told(t, sub)
+		require.Empty(t, f.Queues, "nothing changed")
+		require.False(t, f.Sampled)
+		_, _ = told(t, sub)
+		_, f = told(t, sub)
+		require.True(t, f.Sampled)
+		require.Equal(t, map[string][2]uint32{"a%20b": {20, 5}, "": {20, 5}}, f.Sample)
+
+		b.change(func(f *Figures) { f.Queues[0].Pause = node.PauseIn })
+		_, f = told(t, sub)
+		require.Equal(t, "in", f.Queues[0].Pause)
+		b.change(func(f *Figures) { f.Queues = nil })
+		_, f = told(t, sub)
+		require.Equal(t, []string{"a%20b"}, f.Gone)
+	})
+}
+
+// Samples are taken while nobody watches, for a quarter of an hour.
+func TestWatchRemembers(t *testing.T) {
+	bubble(t, func(t *testing.T, b *still, w *watch) {
+		time.Sleep(sampleTicks*tickEvery + tickEvery/2) // between two ticks
+		const samples = samplesKept + 20
+		for i := range uint64(samples) {
+			b.moved((i+1)*10, i+1)
+			time.Sleep(sampleTicks * tickEvery)
+		}
+		_, f := told(t, w.subscribe())
+		require.Len(t, f.History["a%20b"].In, samplesKept)
+		for i := range samplesKept {
+			require.EqualValues(t, 10, f.History["a%20b"].In[i])
+			require.EqualValues(t, 1, f.History[""].Out[i])
+		}
+
+		// A queue that comes to life anew counts from nothing; one job that went back is
+		// no flood.
+		b.change(func(f *Figures) { f.Queues[0].Created = time.Now().UnixMilli() + 1 })
+		b.moved(3, 2)
+		sub := w.subscribe()
+		_, _ = told(t, sub)
+		_, f = told(t, sub)
+		require.InDelta(t, 3, f.Queues[0].In, 0.01)
+		b.moved(2, 1)
+		_, f = told(t, sub)
+		require.Equal(t, 0.0, f.Queues[0].In)
+		require.Equal(t, 0.0, f.Queues[0].Out)
+	})
+}
+
+// Who does not keep up is told everything once there is room, and others are not
+// held up.
+func TestWatchIsSlow(t *testing.T) {
+	bubble(t, func(t *testing.T, b *still, w *watch) {
+		time.Sleep(tickEvery / 2) // between two ticks
+		slow, fast := w.subscribe(), w.subscribe()
+		for range 3 * watcherQueue {
+			time.Sleep(tickEvery)
+			for len(fast.frames) > 0 {
+				<-fast.frames
+			}
+		}
+		require.True(t, slow.behind)
+		require.False(t, fast.behind)
+		b.moved(7, 0)
+		for range watcherQueue {
+			<-slow.frames
+		}
+		name, f := told(t, slow)
+		require.Equal(t, "state", name)
+		require.EqualValues(t, 7, f.Queues[0].In)
+		w.leave(slow)
+		w.leave(fast)
+		for range watchersMost {
+			require.NotNil(t, w.subscribe())
+		}
+		require.Nil(t, w.subscribe())
+	})
+}
