@@ -1,6 +1,6 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build image run test race lint fuzz sim torture strikes reference compare performance ci clean
+.PHONY: help build image run test race lint fuzz sim torture strikes reference compare performance pictures ci clean
 
 FUZZSECONDS ?= 600
 SIMTIME ?= 60m
@@ -56,6 +56,9 @@ compare: build ## measure side by side with AGAINST=reference:disque=path/to/dis
 
 performance: build ## measure what docs/performance.md shows, and write it there; AGAINST as above; an hour and a half
 	bash .ci/performance "$(AGAINST)"
+
+pictures: ## take the pictures in docs/dashboard, of a cluster that was at work for a quarter of an hour
+	go test ./server/browser -v -run Looks -pictures $(CURDIR)/docs/dashboard -lead 16m -timeout 30m
 
 ci: ## everything a change has to pass
 	bash .ci/run

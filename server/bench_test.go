@@ -43,8 +43,17 @@ func life(srv *Server, queue string) (s *session, add, get, ack func()) {
 
 // BenchmarkLife is the life of a 128-byte job through a session: added,
 // fetched, acknowledged. No socket.
-func BenchmarkLife(b *testing.B) {
-	_, add, get, ack := life(alone(b), "queue")
+func BenchmarkLife(b *testing.B) { benchmarkLife(b, alone(b)) }
+
+// BenchmarkLifeTimed is the same with an HTTP side, for which commands are timed.
+func BenchmarkLifeTimed(b *testing.B) {
+	srv := alone(b)
+	srv.commands.time()
+	benchmarkLife(b, srv)
+}
+
+func benchmarkLife(b *testing.B, srv *Server) {
+	_, add, get, ack := life(srv, "queue")
 	b.ReportAllocs()
 	for b.Loop() {
 		add()

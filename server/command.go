@@ -132,6 +132,13 @@ type commands struct {
 	byName map[string]*command // by the name that clients use
 }
 
+// time makes all commands count their durations. It is called before they are used.
+func (c *commands) time() {
+	for i := range c.rows {
+		c.rows[i].stats.timed = true
+	}
+}
+
 // longestName bounds the names that are looked up.
 const longestName = 64
 

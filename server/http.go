@@ -45,9 +45,7 @@ func (s *Server) listenHTTP(cfg *config.Config) error {
 		Handler: s.httpSide, ReadHeaderTimeout: httpHeaderTime, ReadTimeout: httpReadTime, WriteTimeout: httpWriteTime,
 		IdleTimeout: httpIdleTime, MaxHeaderBytes: httpHeaderBytes, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	for i := range s.commands.rows {
-		s.commands.rows[i].stats.timed = true
-	}
+	s.commands.time()
 	return nil
 }
 

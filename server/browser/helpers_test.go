@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -159,14 +160,11 @@ func (b *tab) nameless() (list []string) {
 	return list
 }
 
-// picture takes one of what is seen, or of all there is, if pictures are asked for.
-func (b *tab) picture(name string, whole bool) {
+// picture writes what is seen to a PNG file.
+func (b *tab) picture(file string) {
 	b.t.Helper()
-	if *pictures == "" {
-		return
-	}
-	shot, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &whole})
+	shot, err := chromedp.Call(b.ctx, page.CaptureScreenshot, page.CaptureScreenshotParams{})
 	require.NoError(b.t, err)
-	require.NoError(b.t, os.MkdirAll(*pictures, 0o755))
-	require.NoError(b.t, os.WriteFile(*pictures+"/"+name+".png", shot.Data, 0o644))
+	require.NoError(b.t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(b.t, os.WriteFile(file, shot.Data, 0o644))
 }

@@ -3,9 +3,10 @@ package browser
 import (
 	"context"
 	"flag"
-	"fmt"
 	"math"
 	"math/rand/v2"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -108,6 +109,7 @@ func TestLooks(t *testing.T) {
 		return time.Since(begun) > *lead && c.Do("QLEN", "imports") != ":0\r\n" && c.Do("QLEN", "billing") != ":0\r\n"
 	})
 	job := "#/job/" + strings.ReplaceAll(id, "/", "%2F")
+	const shown = "overview-desktop overview-dark overview-phone queue-dark queue-phone job-desktop" // in the docs
 	views := []struct{ name, hash, sees string }{
 		{"overview", "#/", "paused out"},
 		{"queue", "#/queue/webhooks/dead", "dead: 410 Gone"},
@@ -129,7 +131,9 @@ func TestLooks(t *testing.T) {
 			b.visit(v.hash)
 			b.see(v.sees)
 			require.LessOrEqual(t, b.ask("document.documentElement.scrollWidth"), float64(look.width), "%s is wider than the %s", v.name, look.name)
-			b.picture(fmt.Sprintf("%s-%s", v.name, look.name), false)
+			if name := v.name + "-" + look.name; *pictures != "" && slices.Contains(strings.Fields(shown), name) {
+				b.picture(filepath.Join(*pictures, name+".png"))
+			}
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package httpapi is what a broker shows over HTTP: whether it lives and is
-// ready, and its metrics. It knows no socket: the server owns those, and is the
-// [Broker].
+// Package httpapi is what a broker shows over HTTP: health, metrics, jobs as JSON
+// and by RestMQ's protocol, and a dashboard with the events that keep it live. It
+// knows no socket: the server owns those, and is the [Broker].
 package httpapi

@@ -80,6 +80,21 @@ func TestEvents(t *testing.T) {
 	e.until(func(q map[string]any) bool { return q["pause"] == "out" })
 }
 
+// Who watches has to say a new password.
+func TestEventsAndPassword(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	e := s.events()
+	_, _, ok := e.next()
+	require.True(t, ok)
+	require.Equal(t, "+OK\r\n", s.c.Do("CONFIG", "SET", "requirepass", "s3cret"))
+	for ok {
+		_, _, ok = e.next()
+	}
+	code, _ := s.get("/v1/events")
+	require.Equal(t, 401, code)
+}
+
 // A broker that ends does not wait for those who watch it, and they are told.
 func TestEventsEnd(t *testing.T) {
 	t.Parallel()

@@ -356,7 +356,7 @@ func (g gateway) events(rw http.ResponseWriter, r *http.Request) {
 	patient(rw, 0)
 	control := http.NewResponseController(rw)
 	text := []byte("retry: 2000\n\n")
-	for {
+	for password := g.b.Password(); g.b.Password() == password; { // else it has to be said again
 		_ = control.SetWriteDeadline(time.Now().Add(writeAfter))
 		if _, err := rw.Write(text); err != nil || control.Flush() != nil {
 			return

@@ -156,7 +156,8 @@ export function queue([typed, wanted]) {
     jobs.el.hidden = found.length === 0
     jobs.el.classList.toggle('brief', current.name === 'next')
     empty.hidden = found.length > 0
-    text(empty, current.name === 'next' ? 'No job is queued.' : `No job is ${current.label.toLowerCase()}.`)
+    const what = current.name === 'next' ? 'queued' : current.label.toLowerCase()
+    text(empty, cursor === '0' ? `No job is ${what}.` : `No job that was looked at so far is ${what}.`)
     more.hidden = cursor === '0'
   }
 
