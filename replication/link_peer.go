@@ -35,17 +35,18 @@ type peer struct {
 	kicks chan struct{}        // capacity 1: dial now
 	link  atomic.Pointer[link] // if established
 
-	mu                      sync.Mutex
-	asked                   int64     // ms: the oldest question without an answer, 0 if there is none
-	pong                    int64     // ms: the last answer, 0 if there was none
-	heard                   int64     // ms: the last answer, or when the peer was made
-	silent                  bool      // Changed was told that the peer is not heard of
-	number                  uint64    // of the last ping
-	pinged                  time.Time // when it was sent, zero if it is answered
-	rtt                     time.Duration
-	memoryUsed, memoryBound int64              // as it said last
-	dialled                 time.Time          // when the dial began that is going on
-	redial                  context.CancelFunc // ends it; nil if none is
+	mu      sync.Mutex
+	asked   int64     // ms: the oldest question without an answer, 0 if there is none
+	pong    int64     // ms: the last answer, 0 if there was none
+	heard   int64     // ms: the last answer, or when the peer was made
+	silent  bool      // Changed was told that the peer is not heard of
+	number  uint64    // of the last ping
+	pinged  time.Time // when it was sent, zero if it is answered
+	rtt     time.Duration
+	dialled time.Time          // when the dial began that is going on
+	redial  context.CancelFunc // ends it; nil if none is
+
+	memoryUsed, memoryMax int64 // bytes, as it said last
 }
 
 func newPeer(l *Links, id store.NodeID) *peer {
@@ -158,8 +159,8 @@ func (p *peer) ping(now int64) {
 	ping := AppendFrame(b[:0], typePing, func(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, p.number)
 		if p.links.o.Memory != nil {
-			used, bound := p.links.o.Memory()
-			dst = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, uint64(used)), uint64(bound))
+			used, most := p.links.o.Memory()
+			dst = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(dst, uint64(used)), uint64(most))
 		}
 		return dst
 	})
@@ -179,8 +180,8 @@ func (p *peer) told(ping []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.memoryUsed = int64(binary.LittleEndian.Uint64(ping[pingSize:]))
-	p.memoryBound = int64(binary.LittleEndian.Uint64(ping[pingSize+8:]))
+	p.memoryUsed = max(0, int64(binary.LittleEndian.Uint64(ping[pingSize:])))
+	p.memoryMax = max(0, int64(binary.LittleEndian.Uint64(ping[pingSize+8:])))
 }
 
 // ponged reads the answer to a ping.

@@ -257,11 +257,11 @@ func TestPingsTellOfMemory(t *testing.T) {
 		s := b.links.State(a.id)
 		require.True(t, s.Up)
 		require.EqualValues(t, 5, s.MemoryUsed)
-		require.EqualValues(t, 1<<40, s.MemoryBound)
+		require.EqualValues(t, 1<<40, s.MemoryMax)
 		s = a.links.State(b.id)
 		require.True(t, s.Up)
 		require.Zero(t, s.MemoryUsed)
-		require.Zero(t, s.MemoryBound)
+		require.Zero(t, s.MemoryMax)
 		require.NotZero(t, s.Pong, "a ping without memory is answered, too")
 	})
 }

@@ -16,7 +16,7 @@ type LinkState struct {
 	Session  uint64        // of the established link, what the peer's Receive is told; 0 without
 	Terms    bool          // the peer of the established link knows the terms of jobs
 
-	MemoryUsed, MemoryBound int64 // bytes, as the peer said last; a bound of 0: none, or it never said
+	MemoryUsed, MemoryMax int64 // bytes, as the peer said last; a bound of 0: none, or it never said
 }
 
 // State returns the state of the link to a peer; the zero state if the node is
@@ -27,7 +27,7 @@ func (l *Links) State(id store.NodeID) LinkState {
 		return LinkState{}
 	}
 	p.mu.Lock()
-	s := LinkState{PingSent: p.asked, Pong: p.pong, RTT: p.rtt, MemoryUsed: p.memoryUsed, MemoryBound: p.memoryBound}
+	s := LinkState{PingSent: p.asked, Pong: p.pong, RTT: p.rtt, MemoryUsed: p.memoryUsed, MemoryMax: p.memoryMax}
 	p.mu.Unlock()
 	if k := p.link.Load(); k != nil {
 		s.Up, s.Session, s.Outbox, s.Terms = true, k.session, int(k.out.size()), k.terms

@@ -52,7 +52,7 @@ type Options struct {
 	Timeout func() time.Duration
 	// Memory returns what peers are told of the node's memory: bytes used, and
 	// their bound, 0 if there is none. Nil: they are told nothing.
-	Memory func() (used, bound int64)
+	Memory func() (used, most int64)
 
 	Key         []byte        // who does not have it is no node of the cluster, see LinkKey; nil: everybody is believed
 	OutboxBytes int           // most bytes that wait for a peer, 64 MiB if 0

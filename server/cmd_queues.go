@@ -255,7 +255,7 @@ func cmdQScan(s *session, args [][]byte) {
 		return
 	}
 	s.answerScan(&a, func(cursor uint64, steps int, more func() bool) uint64 {
-		return s.srv.node.ScanQueues(cursor, steps, func(q node.QueueStat) bool {
+		return s.srv.node.ScanQueues(cursor, steps, false, func(q node.QueueStat) bool {
 			if l := int64(q.Len); minLen >= 0 && l < minLen || maxLen >= 0 && l > maxLen || rate > int64(q.Rate) {
 				return true
 			}

@@ -137,7 +137,7 @@ func (f front) Figures() httpapi.Figures {
 			fig.Commands = append(fig.Commands, httpapi.Command{Name: row.name, Calls: calls})
 		}
 	}
-	s.node.ScanQueues(0, -1, func(q node.QueueStat) bool {
+	s.node.ScanQueues(0, -1, true, func(q node.QueueStat) bool {
 		fig.Queues = append(fig.Queues, q)
 		return len(fig.Queues) < httpapi.QueuesMost
 	})

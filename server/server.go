@@ -228,8 +228,11 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.abort()
 		return fmt.Errorf("the cluster bus: %w", err)
 	}
-	s.log.Info("ready for clients", "node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(),
-		"pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory)
+	ready := []any{"node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(), "pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory}
+	if s.http != nil {
+		ready = append(ready, "http", s.httpListeners[0].Addr().String())
+	}
+	s.log.Info("ready for clients", ready...)
 	if cfg := s.cfg.Get(); !cfg.ProtectedMode && cfg.RequirePass == "" {
 		s.log.Info("protected-mode is off and no password is set: whoever reaches the port is served")
 	}

@@ -133,6 +133,7 @@ func (s *Shard) Sweep(now, limit int64, n int) {
 // QueueStat is what QSTAT tells of a queue. Times in milliseconds.
 type QueueStat struct {
 	Name    string
+	Live    bool // commands know it
 	Len     int
 	Created int64
 	Active  int64 // last queued or delivered
@@ -146,11 +147,14 @@ type QueueStat struct {
 
 func (q *queue) stat(now int64) QueueStat {
 	st := QueueStat{
-		Name: q.name, Len: q.jobs.Len(), Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, Pause: q.pause,
+		Name: q.name, Live: q.live, Created: q.ctime, Active: q.atime, Blocked: q.waiters.len, Pause: q.pause,
 		Rate: q.need.rate(now), Counts: q.countsOf(),
 	}
-	if h, ok := q.jobs.Oldest(); ok {
-		st.Oldest = q.jobs.s.slots.get(h).ctime
+	if q.jobs != nil {
+		st.Len = q.jobs.Len()
+		if h, ok := q.jobs.Oldest(); ok {
+			st.Oldest = q.jobs.s.slots.get(h).ctime
+		}
 	}
 	if q.need != nil {
 		for _, g := range q.need.givers {

@@ -27,8 +27,9 @@ func (s *Shard) ScanJobs(pos int64, n int, yield func(*Job) bool) (next int64, v
 	return pos, visited
 }
 
-// ScanQueues is ScanJobs for live queues.
-func (s *Shard) ScanQueues(now, pos int64, n int, yield func(QueueStat) bool) (next int64, visited int) {
+// ScanQueues is ScanJobs for live queues, and with all for those too that only have
+// jobs: delayed ones, copies of what other nodes deliver.
+func (s *Shard) ScanQueues(now, pos int64, n int, all bool, yield func(QueueStat) bool) (next int64, visited int) {
 	end := int64(len(s.queues))
 	for more := true; pos < end && more; visited++ {
 		if visited == n {
@@ -36,7 +37,7 @@ func (s *Shard) ScanQueues(now, pos int64, n int, yield func(QueueStat) bool) (n
 		}
 		q := s.queues[pos]
 		pos++
-		if q != nil && q.live {
+		if q != nil && (q.live || all && q.refs > 0) {
 			more = yield(q.stat(now))
 		}
 	}

@@ -27,7 +27,7 @@ func healthcheck(args []string, stderr io.Writer) int {
 		if cfg.HTTPPort < 0 {
 			return ping(cfg)
 		}
-		return asked(cfg, "/healthz")
+		return probe(cfg, "/healthz")
 	})
 }
 
@@ -37,10 +37,11 @@ func readycheck(args []string, stderr io.Writer) int {
 		if cfg.HTTPPort < 0 {
 			return errors.New("--readycheck asks the HTTP side, and there is none: set http-port")
 		}
-		return asked(cfg, "/readyz")
+		return probe(cfg, "/readyz")
 	})
 }
 
+// check reads the configuration and asks; what is wrong is printed.
 func check(args []string, stderr io.Writer, ask func(cfg *config.Config) error) int {
 	set, err := config.Load(args)
 	if err == nil {
@@ -53,13 +54,13 @@ func check(args []string, stderr io.Writer, ask func(cfg *config.Config) error) 
 	return 0
 }
 
-// asked gets a page of the HTTP side, which needs no password for those about health.
-func asked(cfg *config.Config, path string) error {
+// probe gets a page of the HTTP side, which needs no password for those about health.
+func probe(cfg *config.Config, path string) error {
 	addr, err := ownAddress(cfg, cfg.HTTPPort, "http-port")
 	if err != nil {
 		return err
 	}
-	client := http.Client{Timeout: healthTimeout}
+	client := http.Client{Timeout: healthTimeout, Transport: &http.Transport{}} // no proxy
 	res, err := client.Get("http://" + addr + path)
 	if err != nil {
 		return err

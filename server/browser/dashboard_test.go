@@ -48,8 +48,8 @@ func TestUse(t *testing.T) {
 	require.Equal(t, `{"to":"<b>you</b>"}`, got[2], "it has the better priority")
 	require.Equal(t, ":1\r\n", c.Do("BURY", id, "REASON", "no such user"))
 	b.tile("dead", "1")
-	b.press("Dead")
-	b.see("dead: no such user")
+	b.press("Dead 1")
+	b.see("no such user")
 	b.do(chromedp.Click(`#jobs td.first a`))
 	b.see("no such user")
 	b.see(`"to": "<b>you</b>"`)
@@ -104,8 +104,8 @@ func TestHostileNames(t *testing.T) {
 		b.ask(fmt.Sprintf("[...document.querySelectorAll('tbody a')][%d].click()", i))
 		b.tile("dead", "1")
 		b.until("document.querySelectorAll('#jobs tbody tr').length === 1")
-		b.press("Dead")
-		b.see("dead: " + evil)
+		b.press("Dead 1")
+		b.see(evil)
 		b.press("Pause in")
 		b.see("Paused: in.")
 	}
@@ -114,6 +114,59 @@ func TestHostileNames(t *testing.T) {
 	}
 	require.Nil(t, b.ask("window.evil ?? null"))
 	require.EqualValues(t, 0, b.ask("document.querySelectorAll('main img, main script').length"))
+}
+
+// What is shown stays true when a page is loaded anew, of a queue in which nothing
+// happens, and of one that only has delayed jobs.
+func TestStill(t *testing.T) {
+	t.Parallel()
+	c := servertest.Start(t, "--http-port", "0").Dial(t)
+	for range 3 {
+		c.Job("still", "x", "REPLICATE", "1")
+	}
+	c.Job("night", "later", "REPLICATE", "1", "DELAY", "3600")
+	b := open(t, c, "", false)
+	b.press("night")
+	b.tile("delayed", "1")
+	b.see("No job is queued.")
+	for _, tab := range []string{"#/queue/still", "#/queue/still/queued"} {
+		b.visit(tab)
+		b.until("document.querySelectorAll('#jobs tbody tr').length === 3")
+		b.do(chromedp.Reload())
+		b.until("document.querySelectorAll('#jobs tbody tr').length === 3")
+	}
+	age := b.ask("document.querySelector('#jobs [data-label=Age]').textContent")
+	b.until(fmt.Sprintf("document.querySelector('#jobs [data-label=Age]').textContent !== %q", age))
+	b.visit("#/queue/night/delayed")
+	b.see("later")
+	b.visit("#/queue/none")
+	b.tile("queued", "0")
+	b.see("No job is queued.")
+}
+
+// In a cluster a queue is paused on all nodes.
+func TestAllNodes(t *testing.T) {
+	t.Parallel()
+	nodes := servertest.Cluster(t, 2, "--http-port", "0")
+	c, other := nodes[0].Dial(t), nodes[1].Dial(t)
+	c.Job("mail", "x")
+	b := open(t, c, "", false)
+	b.press("mail")
+	b.press("Pause")
+	b.see("Paused: all on all 2 nodes.")
+	servertest.Until(t, "the other node hears of it", patience, func() bool { return other.Do("PAUSE", "mail", "state") == "+all\r\n" })
+	b.press("Resume")
+	servertest.Until(t, "the other node hears of it", patience, func() bool { return other.Do("PAUSE", "mail", "state") == "+none\r\n" })
+	b.press("Purge…")
+	b.see("All its jobs on all 2 nodes")
+	b.press("Purge")
+	b.tile("queued", "0")
+	nodes[1].Stop(t)
+	b.visit("#/")
+	b.see("unlinked")
+	nodes[0].Stop(t)
+	b.see("No connection since")
+	b.allow("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")
 }
 
 // Without a mouse everything can be reached, and a screen reader has a name for it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,12 @@ type tab struct {
 	t    *testing.T
 	ctx  context.Context
 	base string
+
+	allowed []string // parts of what the console may complain about
 }
+
+// allow says what the console may complain about.
+func (b *tab) allow(parts ...string) { b.allowed = append(b.allowed, parts...) }
 
 // open starts a browser and shows the dashboard of a broker. Credentials are
 // user:password@, or nothing.
@@ -39,7 +45,7 @@ func open(t *testing.T, c *servertest.Client, credentials string, dark bool) *ta
 		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("hide-scrollbars", true))
 	allocated, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, leave := chromedp.NewContext(allocated)
-	b := &tab{t, ctx, "http://127.0.0.1:" + c.Info("server", "http_port")}
+	b := &tab{t: t, ctx: ctx, base: "http://127.0.0.1:" + c.Info("server", "http_port")}
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank"))) // the browser lives as long as this context
 	var complaints []string
 	var listener sync.WaitGroup
@@ -56,6 +62,9 @@ func open(t *testing.T, c *servertest.Client, credentials string, dark bool) *ta
 		leave()
 		stop()
 		listener.Wait()
+		complaints = slices.DeleteFunc(complaints, func(text string) bool {
+			return slices.ContainsFunc(b.allowed, func(part string) bool { return strings.Contains(text, part) })
+		})
 		require.Empty(t, complaints, "the console has errors")
 	})
 	scheme := "light"

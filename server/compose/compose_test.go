@@ -3,7 +3,9 @@ package compose_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,5 +151,13 @@ func healthy(t *testing.T, f *fleet) {
 		require.NoError(t, err)
 		require.Contains(t, log, "protected-mode is off and no password is set")
 		require.NotContains(t, log, "of a test", "the secret")
+		for path, want := range map[string]string{"/readyz": "ok\n", "/": "<title>Disqo</title>"} {
+			res, err := http.Get("http://" + c.http + path)
+			require.NoError(t, err)
+			text, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.NoError(t, res.Body.Close())
+			require.Contains(t, string(text), want)
+		}
 	}
 }

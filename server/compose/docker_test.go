@@ -42,6 +42,7 @@ type container struct {
 	running  bool
 	health   string
 	addr     string // for clients, "" while no port is published
+	http     string // of the HTTP side, likewise
 	ip       string // in the project's network, "" while it is cut off
 }
 
@@ -183,9 +184,11 @@ func (p *project) containers() []container {
 		require.NoError(p.t, err)
 		c := container{id: f.ID, name: strings.TrimPrefix(f.Name, "/"), number: number, running: f.State.Running,
 			health: f.State.Health.Status, ip: f.NetworkSettings.Networks[p.network()].IPAddress}
-		if ports := f.NetworkSettings.Ports["7711/tcp"]; len(ports) > 0 {
-			require.Equal(p.t, "127.0.0.1", ports[0].HostIP)
-			c.addr = ports[0].HostIP + ":" + ports[0].HostPort
+		for port, addr := range map[string]*string{"7711/tcp": &c.addr, "8711/tcp": &c.http} {
+			if ports := f.NetworkSettings.Ports[port]; len(ports) > 0 {
+				require.Equal(p.t, "127.0.0.1", ports[0].HostIP)
+				*addr = ports[0].HostIP + ":" + ports[0].HostPort
+			}
 		}
 		for _, m := range f.Mounts {
 			if m.Type == "volume" {

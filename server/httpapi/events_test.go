@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -21,7 +22,9 @@ type stream struct {
 
 func (s *site) events() *stream {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), "GET", s.at()+"/v1/events", nil)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	s.t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", s.at()+"/v1/events", nil)
 	require.NoError(s.t, err)
 	res, err := http.DefaultClient.Do(r)
 	require.NoError(s.t, err)
@@ -76,6 +79,8 @@ func TestEvents(t *testing.T) {
 	require.Equal(t, []any{"a%2Fb", "a/b", 1.0}, []any{field(q, "key"), field(q, "name"), field(q, "queued")})
 	s.c.Job("a/b", "y", "REPLICATE", "1")
 	e.until(func(q map[string]any) bool { return q["queued"] == 2.0 })
+	s.c.Job("night", "z", "REPLICATE", "1", "DELAY", "3600")
+	e.until(func(q map[string]any) bool { return q["name"] == "night" && q["delayed"] == 1.0 && q["live"] == false })
 	require.Equal(t, "+out\r\n", s.c.Do("PAUSE", "a/b", "out"))
 	e.until(func(q map[string]any) bool { return q["pause"] == "out" })
 }

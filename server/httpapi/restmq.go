@@ -15,26 +15,30 @@ import (
 // README.rst), for programs that speak it: whoever takes an element has it, and
 // there is nothing to acknowledge.
 func (g gateway) restMQ(mux *http.ServeMux, origins *http.CrossOriginProtection) {
+	handle := func(pattern string, do http.Handler) { mux.Handle(pattern, guard(g.b, do)) }
+	handle("GET /q/{queue}", taking(origins, "DELETE, GET, POST", g.mqTake))
+	handle("GET /c/{queue}", taking(origins, "GET", g.mqStream))
 	for pattern, do := range map[string]http.HandlerFunc{
-		"POST /q/{queue}": g.mqAdd, "GET /q/{queue}": g.mqTake, "DELETE /q/{queue}": g.mqPurge, "GET /c/{queue}": g.mqStream,
-		"GET /stats/{queue}": g.mqStats, "GET /control/{queue}": g.mqControl, "POST /control/{queue}": g.mqControl, "POST /queue": g.mqCommand,
+		"POST /q/{queue}": g.mqAdd, "DELETE /q/{queue}": g.mqPurge, "GET /stats/{queue}": g.mqStats,
+		"GET /control/{queue}": g.mqControl, "POST /control/{queue}": g.mqControl, "POST /queue": g.mqCommand,
 	} {
-		mux.Handle(pattern, guard(g.b, changing(origins, do)))
+		handle(pattern, do)
 	}
 }
 
-// changing refuses what could change something by mistake, though its method is GET:
-// requests that a browser makes for another site, and those that ask for the head only.
-func changing(origins *http.CrossOriginProtection, do http.HandlerFunc) http.Handler {
+// taking refuses a GET that would take elements by mistake: one that a browser makes
+// for another site, which for other methods is refused in any case, and a HEAD, whose
+// answer has no room for them.
+func taking(origins *http.CrossOriginProtection, allow string, do http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
-			w.Header().Set("Allow", "GET, POST, DELETE")
+			w.Header().Set("Allow", allow)
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
 		}
-		as := r.WithContext(r.Context())
-		as.Method = http.MethodPost
-		if err := origins.Check(as); err != nil {
+		post := *r
+		post.Method = http.MethodPost
+		if err := origins.Check(&post); err != nil {
 			say(w, http.StatusForbidden, err.Error())
 			return
 		}

@@ -292,19 +292,12 @@ func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
 
 func (g gateway) nodes(w http.ResponseWriter, r *http.Request) {
 	f := g.b.Figures()
-	list := make([]map[string]any, 0, len(f.Peers))
-	for _, p := range f.Peers {
-		list = append(list, map[string]any{
-			"id": p.ID, "address": p.Address, "state": p.state(), "linked": p.State.Linked, "suspect": p.State.Suspect, "failed": p.Failed, "roundTripSeconds": p.State.RTT.Seconds(),
-			"outboxBytes": p.State.Outbox, "memoryUsedBytes": p.State.MemoryUsed, "memoryMaxBytes": p.State.MemoryMax,
-		})
-	}
 	answer(w, http.StatusOK, map[string]any{
 		"self": map[string]any{
 			"id": f.ID, "address": f.Address, "version": f.Version, "uptimeSeconds": int64(f.Uptime.Seconds()), "memoryUsedBytes": f.MemoryUsed, "memoryMaxBytes": f.MemoryMax,
 			"leaving": f.Leaving, "loading": f.Loading,
 		},
-		"peers": list,
+		"peers": newPeerFrames(f.Peers),
 	})
 }
 

@@ -54,7 +54,7 @@ func (s *still) moved(in, out uint64) {
 // told returns the next frame that a watcher gets.
 func told(t *testing.T, sub *watcher) (name string, f frame) {
 	t.Helper()
-	text := string(<-sub.frames)
+	text := string(<-sub.events)
 	name, data, ok := strings.Cut(strings.TrimPrefix(text, "event: "), "\ndata: ")
 	require.True(t, ok, text)
 	require.True(t, strings.HasSuffix(data, "\n\n"))
@@ -72,9 +72,11 @@ func bubble(t *testing.T, do func(t *testing.T, b *still, w *watch)) {
 			w.run()
 			close(done)
 		}()
+		defer func() {
+			close(w.quit)
+			<-done
+		}()
 		do(t, b, w)
-		close(w.quit)
-		<-done
 	})
 }
 
@@ -88,9 +90,10 @@ func TestWatchTells(t *testing.T) {
 		require.Equal(t, "not ready: it is a test", f.Node.NotReady)
 		require.Equal(t, "ro", f.Node.Dashboard)
 		require.Equal(t, []queueFrame{{Key: "a%20b", Name: "a b", Pause: "none"}}, f.Queues, "what came before is no rate")
-		require.Empty(t, f.History)
+		require.Equal(t, map[string]series{"": nil}, f.History)
 
 		b.moved(120, 95)
+		b.change(func(f *Figures) { f.Queues[0].Counts.Jobs[node.ClassQueued] = 3 })
 		name, f = told(t, sub)
 		require.Equal(t, "change", name)
 		require.Equal(t, 20.0, f.Queues[0].In)
@@ -104,7 +107,7 @@ func TestWatchTells(t *testing.T) {
 		_, _ = told(t, sub)
 		_, f = told(t, sub)
 		require.True(t, f.Sampled)
-		require.Equal(t, map[string][2]uint32{"a%20b": {20, 5}, "": {20, 5}}, f.Sample)
+		require.Equal(t, map[string]sample{"a%20b": {20, 5, 3}, "": {20, 5, 0}}, f.Sample)
 
 		b.change(func(f *Figures) { f.Queues[0].Pause = node.PauseIn })
 		_, f = told(t, sub)
@@ -125,10 +128,9 @@ func TestWatchRemembers(t *testing.T) {
 			time.Sleep(sampleTicks * tickEvery)
 		}
 		_, f := told(t, w.subscribe())
-		require.Len(t, f.History["a%20b"].In, samplesKept)
-		for i := range samplesKept {
-			require.EqualValues(t, 10, f.History["a%20b"].In[i])
-			require.EqualValues(t, 1, f.History[""].Out[i])
+		require.Equal(t, samplesKept, f.Samples)
+		for _, key := range []string{"", "a%20b"} {
+			require.Equal(t, slices.Repeat(series{{10, 1, 0}}, samplesKept), f.History[key])
 		}
 
 		// A queue that comes to life anew counts from nothing; one job that went back is
@@ -154,21 +156,21 @@ func TestWatchIsSlow(t *testing.T) {
 		slow, fast := w.subscribe(), w.subscribe()
 		for range 3 * watcherQueue {
 			time.Sleep(tickEvery)
-			for len(fast.frames) > 0 {
-				<-fast.frames
+			for len(fast.events) > 0 {
+				<-fast.events
 			}
 		}
 		require.True(t, slow.behind)
 		require.False(t, fast.behind)
 		b.moved(7, 0)
 		for range watcherQueue {
-			<-slow.frames
+			<-slow.events
 		}
 		name, f := told(t, slow)
 		require.Equal(t, "state", name)
 		require.EqualValues(t, 7, f.Queues[0].In)
-		w.leave(slow)
-		w.leave(fast)
+		w.unsubscribe(slow)
+		w.unsubscribe(fast)
 		for range watchersMost {
 			require.NotNil(t, w.subscribe())
 		}

@@ -92,10 +92,11 @@ func (n *Node) ScanJobs(cursor uint64, steps int, queue []byte, yield func(*stor
 	})
 }
 
-// ScanQueues is ScanJobs for the live queues.
-func (n *Node) ScanQueues(cursor uint64, steps int, yield func(store.QueueStat) bool) uint64 {
+// ScanQueues is ScanJobs for the live queues, and with all for those too that only
+// have jobs: delayed ones, copies of what other nodes deliver.
+func (n *Node) ScanQueues(cursor uint64, steps int, all bool, yield func(store.QueueStat) bool) uint64 {
 	return n.scan(cursor, steps, 0, len(n.shards), func(s *store.Shard, pos int64, k int, stop *bool) (int64, int) {
-		return s.ScanQueues(n.now(), pos, k, func(q store.QueueStat) bool {
+		return s.ScanQueues(n.now(), pos, k, all, func(q store.QueueStat) bool {
 			*stop = !yield(q)
 			return !*stop
 		})

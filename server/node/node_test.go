@@ -275,7 +275,7 @@ func TestScans(t *testing.T) {
 			}
 		}
 		for {
-			cursor = n.ScanQueues(cursor, steps, func(q store.QueueStat) bool {
+			cursor = n.ScanQueues(cursor, steps, false, func(q store.QueueStat) bool {
 				queues[q.Name] = true
 				return true
 			})
@@ -291,7 +291,7 @@ func TestScans(t *testing.T) {
 	add(t, small, spec("another", "x"))
 	require.Zero(t, small.ScanJobs(0, 3, nil, func(*store.Job) bool { return true }), "shards with nothing cost no steps")
 	require.Zero(t, n.ScanJobs(^uint64(0), 10, nil, func(*store.Job) bool { return true }), "any cursor is accepted")
-	require.Zero(t, n.ScanQueues(1<<cursorShift-1, 100_000, func(store.QueueStat) bool { return true }))
+	require.Zero(t, n.ScanQueues(1<<cursorShift-1, 100_000, false, func(store.QueueStat) bool { return true }))
 	found := 0
 	require.Zero(t, n.ScanJobs(0, -1, []byte("q1"), func(j *store.Job) bool {
 		if j.Queue == "q1" {

@@ -258,7 +258,7 @@ func (n *Node) PeerState(id string) (st PeerState) {
 		return st
 	}
 	l := p.links.State(nodeID(id))
-	st = PeerState{Linked: l.Up, PingSent: l.PingSent, Pong: l.Pong, RTT: l.RTT, Outbox: l.Outbox, MemoryUsed: l.MemoryUsed, MemoryMax: l.MemoryBound}
+	st = PeerState{Linked: l.Up, PingSent: l.PingSent, Pong: l.Pong, RTT: l.RTT, Outbox: l.Outbox, MemoryUsed: l.MemoryUsed, MemoryMax: l.MemoryMax}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m := p.list[nodeID(id)]; m != nil {

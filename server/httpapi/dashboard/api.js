@@ -49,16 +49,16 @@ export async function act(method, path, say, body) {
 // mayAct reports whether the pages have buttons.
 export const mayAct = () => live.node?.dashboard === 'yes'
 
-// ask asks before something is done that cannot be undone, and may ask for more: fields
-// are {name, label, type, value}. Resolves to their values, or to null.
-export function ask(title, message, verb, fields = []) {
+// ask asks whether to go on, and for the values of fields: {name, label, type, min, value}.
+// Resolves to the values by name, or to null. A verb that cannot be undone is dangerous.
+export function ask(title, message, verb, { fields = [], dangerous = false } = {}) {
   return new Promise((resolve) => {
     const inputs = fields.map((f) => h('input', { id: `ask-${f.name}`, name: f.name, type: f.type ?? 'text', value: f.value ?? '', min: f.min, autocomplete: 'off' }))
     const form = h('form', { method: 'dialog' },
       h('h2', { id: 'ask-title' }, title),
       message && h('p', null, message),
       fields.map((f, i) => h('p', { class: 'field' }, h('label', { for: `ask-${f.name}` }, f.label), inputs[i])),
-      h('p', { class: 'buttons' }, button('Cancel', () => dialog.close('')), h('button', { class: 'primary', value: 'yes' }, verb)))
+      h('p', { class: 'buttons' }, button('Cancel', () => dialog.close('')), h('button', { class: dangerous ? 'primary danger' : 'primary', value: 'yes' }, verb)))
     const dialog = h('dialog', { 'aria-labelledby': 'ask-title' }, form)
     dialog.addEventListener('close', () => {
       resolve(dialog.returnValue === 'yes' ? Object.fromEntries(inputs.map((i) => [i.name, i.value.trim()])) : null)
@@ -69,19 +69,36 @@ export function ask(title, message, verb, fields = []) {
   })
 }
 
-// poll calls load now, and again when the node says something, but not while one is under
-// way, and not more often than each so many milliseconds.
+// poll returns a function that calls load, unless that is under way, or was called less
+// than so many milliseconds ago; it returns whether it did. By force it is called again
+// as soon as it can be.
 export function poll(every, load) {
   let busy = false
-  let last = 0
-  return async (force) => {
-    if (busy || document.hidden || (!force && performance.now() - last < every)) return
-    busy = true
-    last = performance.now()
-    try {
+  let again = false
+  let last = -Infinity
+  async function run() {
+    do {
+      again = false
+      last = performance.now()
       await load()
-    } finally {
-      busy = false
+    } while (again)
+  }
+  return (force) => {
+    if (busy) {
+      again ||= Boolean(force)
+      return false
     }
+    if (!force && (document.hidden || performance.now() - last < every)) return false
+    busy = true
+    run().finally(() => {
+      busy = false
+    })
+    return true
   }
 }
+
+// everywhere is what is added to a query to do something on all nodes, if there are more.
+export const everywhere = () => (live.node.peers.length > 0 ? 'bcast=true' : '')
+
+// where says the same to people.
+export const where = () => (live.node.peers.length > 0 ? ` on all ${live.node.peers.length + 1} nodes` : '')

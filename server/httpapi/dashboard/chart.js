@@ -1,96 +1,110 @@
 import { attr, fill, h, text } from './dom.js'
-import { rate, tick } from './format.js'
-import { historyOf, live } from './live.js'
+import { count, rate, tick } from './format.js'
+import { IN, OUT, QUEUED, live, series } from './live.js'
 
-// points returns a line through values, in a box of that size.
-function points(values, width, height, most) {
-  const step = width / (values.length - 1)
-  return values.map((v, i) => `${i === 0 ? 'M' : 'L'}${(i * step).toFixed(1)} ${(height - (v / most) * height).toFixed(1)}`).join('')
+// outline is a line through values, the last of which is now, in a box of that size that
+// has room for all samples that are kept.
+function outline(values, width, height, most) {
+  const step = width / (live.samples - 1)
+  const first = live.samples - values.length
+  return values.map((v, i) => `${i === 0 ? 'M' : 'L'}${((first + i) * step).toFixed(1)} ${(height - (v / most) * height).toFixed(1)}`).join('')
+}
+
+// under is the area below an outline.
+function under(values, line, width, height) {
+  if (values.length === 0) return ''
+  const left = ((live.samples - values.length) * width) / (live.samples - 1)
+  return `${line}L${width} ${height}L${left.toFixed(1)} ${height}Z`
 }
 
 // spark is a small picture of what came to a queue, and what left it.
 export function spark() {
-  const came = h('path', { class: 'line in' })
-  const left = h('path', { class: 'line out' })
-  const el = h('svg', { class: 'spark', viewBox: '0 -1 100 26', preserveAspectRatio: 'none', role: 'img' }, came, left)
+  const lines = { in: h('path', { class: 'line in' }), out: h('path', { class: 'line out' }) }
+  const el = h('svg', { class: 'spark', viewBox: '0 -1 100 26', preserveAspectRatio: 'none', role: 'img' }, lines.in, lines.out)
   return {
     el,
-    update(k) {
-      const history = historyOf(k)
-      const most = Math.max(1, ...history.in, ...history.out)
-      attr(came, 'd', points(history.in, 100, 24, most))
-      attr(left, 'd', points(history.out, 100, 24, most))
+    update(key) {
+      const values = { in: series(key, IN), out: series(key, OUT) }
+      const most = Math.max(1, ...values.in, ...values.out)
+      for (const name of ['in', 'out']) attr(lines[name], 'd', outline(values[name], 100, 24, most))
       attr(el, 'aria-label', `last 15 minutes, at most ${rate(most)} a second`)
     },
   }
 }
 
-// nice is the next round number above.
-function nice(n) {
+// round is the next round number above.
+function round(n) {
   const size = 10 ** Math.floor(Math.log10(n))
   return [1, 2, 5, 10].map((f) => f * size).find((f) => f >= n)
 }
 
-// chart shows the rates of the last quarter of an hour of a queue, or with '' of all.
-export function chart(k) {
+// chart shows the last quarter of an hour. Each line is {name, label, unit, part}; the
+// first has an area.
+function chart(key, title, lines) {
   const width = 900
   const height = 120
-  const came = h('path', { class: 'line in' })
-  const area = h('path', { class: 'area in' })
-  const left = h('path', { class: 'line out' })
-  const cursor = h('line', { class: 'cursor', x1: 0, x2: 0, y1: 0, y2: height, visibility: 'hidden' })
+  const paths = lines.map(({ name }) => h('path', { class: `line ${name}` }))
+  const area = h('path', { class: `area ${lines[0].name}` })
+  const cursor = h('line', { class: 'cursor', y1: 0, y2: height, visibility: 'hidden' })
   const grid = [0, 0.5, 1].map((f) => h('line', { class: 'grid', x1: 0, x2: width, y1: height * f, y2: height * f }))
-  const svg = h('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img' }, grid, area, came, left, cursor)
+  const svg = h('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img' }, grid, area, [...paths].reverse(), cursor)
+  const values = lines.map(() => h('b'))
+  const when = h('span', { class: 'muted' })
   const top = h('span')
   const middle = h('span')
-  const nowIn = h('b')
-  const nowOut = h('b')
-  const when = h('span', { class: 'muted' })
-  let at = null // index of the sample that is pointed at
-  let history = null
+  let current = [] // values now
+  let history = [] // of each line
+  let pointed = null // samples before the last, where the pointer is
 
-  const legend = () => {
-    const i = at ?? history.in.length - 1
-    text(nowIn, rate(history.in[i]))
-    text(nowOut, rate(history.out[i]))
-    const ago = (history.in.length - 1 - i) * live.step
-    text(when, at === null ? '' : ago < 60 ? `${ago} s ago` : `${Math.floor(ago / 60)} min ${ago % 60} s ago`)
+  function legend() {
+    const at = history[0].length - 1 - pointed
+    lines.forEach((line, i) => {
+      const v = pointed === null ? current[i] : history[i][at] ?? 0
+      text(values[i], line.part === QUEUED ? count(v) : rate(v))
+    })
+    const ago = (pointed ?? 0) * live.step
+    text(when, pointed === null ? '' : ago < 60 ? `${ago} s ago` : `${Math.floor(ago / 60)} min ${ago % 60} s ago`)
   }
   svg.addEventListener('pointermove', (e) => {
-    if (!history) return
+    if (history.length === 0) return
     const box = svg.getBoundingClientRect()
-    at = Math.max(0, Math.min(history.in.length - 1, Math.round(((e.clientX - box.left) / box.width) * (history.in.length - 1))))
-    const x = (at / (history.in.length - 1)) * width
-    attr(cursor, 'x1', x)
-    attr(cursor, 'x2', x)
+    const last = live.samples - 1
+    const at = Math.max(0, Math.min(last, Math.round(((e.clientX - box.left) / box.width) * last)))
+    pointed = last - at
+    attr(cursor, 'x1', (at / last) * width)
+    attr(cursor, 'x2', (at / last) * width)
     attr(cursor, 'visibility', 'visible')
     legend()
   })
   svg.addEventListener('pointerleave', () => {
-    at = null
+    pointed = null
     attr(cursor, 'visibility', 'hidden')
-    if (history) legend()
+    if (history.length > 0) legend()
   })
   const el = h('figure', { class: 'chart' },
-    h('figcaption', null, h('span', { class: 'key in' }, 'In ', nowIn, ' /s'), h('span', { class: 'key out' }, 'Out ', nowOut, ' /s'), when),
+    h('figcaption', null, lines.map((line, i) => h('span', { class: `key ${line.name}` }, `${line.label} `, values[i], line.unit)), when),
     h('div', { class: 'plot' }, h('div', { class: 'axis y', 'aria-hidden': 'true' }, top, middle, h('span', null, '0')), svg),
-    h('div', { class: 'axis x', 'aria-hidden': 'true' }, h('span', null, '15 min ago'), h('span', null, '10'), h('span', null, '5'), h('span', null, 'now')))
+    h('div', { class: 'axis x', 'aria-hidden': 'true' }, ['15 min ago', '10', '5', 'now'].map((s) => h('span', null, s))))
   return {
     el,
-    update() {
-      history = historyOf(k)
-      const most = nice(Math.max(1, ...history.in, ...history.out))
-      const line = points(history.in, width, height, most)
-      attr(came, 'd', line)
-      attr(area, 'd', `${line}L${width} ${height}L0 ${height}Z`)
-      attr(left, 'd', points(history.out, width, height, most))
+    // update draws what is known, and the values of this second.
+    update(...values) {
+      current = values
+      history = lines.map((line) => series(key, line.part))
+      const most = round(Math.max(1, ...history.flat()))
+      lines.forEach((_, i) => attr(paths[i], 'd', outline(history[i], width, height, most)))
+      attr(area, 'd', under(history[0], paths[0].getAttribute('d'), width, height))
       text(top, tick(most))
       text(middle, tick(most / 2))
-      attr(svg, 'aria-label', `Jobs a second in the last 15 minutes: now ${rate(history.in.at(-1))} in and ${rate(history.out.at(-1))} out`)
+      attr(svg, 'aria-label', `${title} in the last 15 minutes, now ${lines.map((line, i) => `${line.label.toLowerCase()} ${rate(values[i])}`).join(', ')}`)
       legend()
     },
   }
 }
+
+// flow and backlog are the charts of a queue, or with '' of the node.
+export const flow = (key) => chart(key, 'Jobs a second', [{ name: 'in', label: 'In', unit: ' /s', part: IN }, { name: 'out', label: 'Out', unit: ' /s', part: OUT }])
+export const backlog = (key) => chart(key, 'Jobs queued', [{ name: 'queued', label: 'Queued', unit: '', part: QUEUED }])
 
 // meter shows how much of a bound is used.
 export function meter(label) {

@@ -1,10 +1,10 @@
 // Elements without a line of HTML in a string: what is not markup cannot become it.
 
 const SVG = 'http://www.w3.org/2000/svg'
-const svgTags = new Set(['svg', 'path', 'line', 'rect', 'circle'])
+const svgTags = new Set(['svg', 'path', 'line'])
 
-// h makes an element. A property is an attribute; 'on' has listeners by name; true
-// and false are for attributes that have no value.
+// h makes an element. A property is an attribute, true one without a value, false none;
+// the property 'on' has the listeners, by their events.
 export function h(tag, props, ...children) {
   const el = svgTags.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag)
   for (const [name, value] of Object.entries(props ?? {})) {
@@ -72,12 +72,12 @@ export function keyed(parent, items, key, make, update) {
   if (focused && focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true })
 }
 
-// table returns a table and its body. A column is {name, label, num, sort, hide}; onSort
-// is called with the name of a column whose head was pressed.
+// table returns a table and its body. A column is {name, label, num, sort}; onSort is
+// called with the name of a column whose head was pressed.
 export function table(caption, columns, onSort) {
   const heads = columns.map((c) => {
     const inner = c.sort ? h('button', { type: 'button', class: 'sort', on: { click: () => onSort(c.name) } }, c.label) : c.label
-    return h('th', { scope: 'col', class: c.num && 'num' }, c.hide ? h('span', { class: 'hidden' }, c.label) : inner)
+    return h('th', { scope: 'col', class: c.num && 'num' }, inner)
   })
   const body = h('tbody')
   const el = h('table', null, h('caption', { class: 'hidden' }, caption), h('thead', null, h('tr', null, heads)), body)

@@ -98,9 +98,9 @@ function drawTimeline(el, job) {
 
 // Labels of the fields of SHOW, in the order in which they stand.
 const labels = {
-  id: 'Id', queue: 'Queue', state: 'State', priority: 'Priority', retry: 'Retry', ttl: 'TTL left', delay: 'Delay', repl: 'Copies wanted', nacks: 'Nacks', additionalDeliveries: 'More deliveries',
-  tries: 'Tries used', maxTries: 'Tries', backoffBase: 'Back-off from', backoffMax: 'Back-off to', backingOff: 'Backing off', generation: 'Generation', reason: 'Reason', ctime: 'Made',
-  nextRequeueWithin: 'Requeued within', nextAwakeWithin: 'Looked at within',
+  id: 'Id', queue: 'Queue', state: 'State', priority: 'Priority', retry: 'Retry', ttl: 'TTL left', delay: 'Delay', repl: 'Copies wanted', nacks: 'Nacks', additionalDeliveries: 'Deliveries again',
+  tries: 'Tries used', maxTries: 'Tries allowed', backoffBase: 'Back-off from', backoffMax: 'Back-off to', backingOff: 'Backing off', generation: 'Generation', reason: 'Reason', ctime: 'Made',
+  nextRequeueWithin: 'Requeued within', nextAwakeWithin: 'Next awake within',
 }
 
 const seconds = new Set(['retry', 'ttl', 'delay', 'backoffBase', 'backoffMax'])
@@ -168,21 +168,19 @@ export function job([id]) {
       load(true)
     }
     fill(actions,
-      j.state === 'active' && button('Nack', () => to('nack', 'Given back.')),
+      j.state === 'active' && !delayed(j) && button('Nack', () => to('nack', 'Given back.')),
       j.state === 'dead' && button('Kick', () => to('kick', 'Queued again.'), 'primary'),
       j.state === 'queued' && button('Promote…', async () => {
-        const answer = await ask('Another priority', 'The lower, the sooner it is delivered.', 'Promote', [{ name: 'priority', label: 'Priority, 0 to 65535', type: 'number', min: 0, value: String(j.priority) }])
+        const answer = await ask('Another priority', 'The lower, the sooner it is delivered.', 'Promote', { fields: [{ name: 'priority', label: 'Priority, 0 to 65535', type: 'number', min: 0, value: String(j.priority) }] })
         if (answer) to('promote', 'Promoted.', `?priority=${encodeURIComponent(answer.priority)}`)
       }),
       (j.state === 'active' || j.state === 'queued') && button('Bury…', async () => {
-        const answer = await ask('Bury the job?', 'It is dead until somebody kicks it.', 'Bury', [{ name: 'reason', label: 'Reason' }])
+        const answer = await ask('Bury the job?', 'It is dead until somebody kicks it.', 'Bury', { fields: [{ name: 'reason', label: 'Reason' }] })
         if (answer) to('bury', 'Buried.', answer.reason === '' ? '' : `?reason=${encodeURIComponent(answer.reason)}`)
       }),
       button('Delete…', async () => {
-        if (await ask('Delete the job?', 'It is acknowledged, so all nodes forget it.', 'Delete')) {
-          await act('DELETE', path, 'Deleted.')
-          location.hash = `#/queue/${key(j.queue)}`
-        }
+        if (!await ask('Delete the job?', 'It is acknowledged, so all nodes forget it.', 'Delete', { dangerous: true })) return
+        if (await act('DELETE', path, 'Deleted.') !== undefined) location.hash = `#/queue/${key(j.queue)}`
       }, 'danger'))
     attr(actions, 'aria-label', 'What to do with the job')
   }

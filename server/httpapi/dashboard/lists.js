@@ -35,8 +35,8 @@ export function clients() {
       text(cells.name, c.name || '–')
       text(cells.cmd, c.cmd === 'null' ? '–' : c.cmd)
       text(cells.state, [...String(c.flags)].map((f) => states[f]).filter(Boolean).join(', ') || '–')
-      text(cells.age, span(c.age * 1000))
-      text(cells.idle, span(c.idle * 1000))
+      text(cells.age, c.age === 0 ? '0 s' : span(c.age * 1000))
+      text(cells.idle, c.idle === 0 ? '0 s' : span(c.idle * 1000))
       text(cells.out, bytes(c.obl))
       text(cells.resp, c.resp)
     })
@@ -44,7 +44,7 @@ export function clients() {
 }
 
 export function slowlog() {
-  const columns = [{ name: 'at', label: 'When', class: 'first' }, { name: 'took', label: 'Took', num: true }, { name: 'command', label: 'Command', class: 'body' }]
+  const columns = [{ name: 'at', label: 'When', class: 'first time' }, { name: 'took', label: 'Took', num: true }, { name: 'command', label: 'Command', class: 'body' }]
   const t = table('Slow commands', columns)
   const empty = h('p', { class: 'empty', hidden: true }, 'No command was slow.')
   return listing('Slow log', 'Commands that took longer than slowlog-log-slower-than, the latest first.', '/v1/slowlog', 2000, h('div', { class: 'card' }, t.el, empty), ({ entries }) => {
@@ -61,7 +61,7 @@ export function slowlog() {
 }
 
 export function aof() {
-  const figures = tiles([['state', 'State'], ['used', 'Used'], ['alive', 'Of it alive'], ['disk', 'On disk'], ['files', 'Files'], ['sync', 'Last sync'], ['mean', 'Mean sync'], ['slow', 'Slow syncs']])
+  const figures = tiles([['state', 'State'], ['used', 'Used'], ['alive', 'Live data'], ['disk', 'On disk'], ['files', 'Files'], ['sync', 'Last sync'], ['mean', 'Mean sync'], ['slow', 'Slow syncs']])
   const trouble = h('p', { class: 'notice bad', role: 'alert', hidden: true })
   const facts = h('p', { class: 'muted' })
   return listing('Append-only file', null, '/v1/aof', 1000, h('div', null, trouble, figures.el, facts), (a) => {

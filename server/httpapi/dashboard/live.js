@@ -1,69 +1,59 @@
 // What the node is doing, as it tells it each second.
 
+const listeners = new Set()
+let source = null
+
 // here is a URL of the node. It is whole, as the page's own may have a password in it,
 // which browsers do not send on.
 export const here = (path) => `${location.origin}${path}`
 
-const listeners = new Set()
-let source = null
+// live is what is known. Clock is how far the node's clock is ahead, milliseconds; since
+// is when it was heard last, of this machine's clock.
+export const live = { connected: false, since: 0, node: null, queues: new Map(), history: new Map(), step: 5, samples: 180, clock: 0 }
 
-// live is what is known. Clock is how far the node's clock is ahead, milliseconds.
-export const live = { connected: false, node: null, queues: new Map(), history: new Map(), step: 5, clock: 0 }
+// The parts of a sample: jobs that came and left a second, and jobs that were queued.
+export const IN = 0
+export const OUT = 1
+export const QUEUED = 2
 
-const kept = 180
-const nothing = { in: [], out: [] }
-
-// historyOf returns the rates of a queue, or with '' of all, a second: as many as there
-// are kept, the latest last.
-export function historyOf(k) {
-  const { in: came, out: left } = live.history.get(k) ?? nothing
-  const whole = (list) => [...Array(Math.max(0, kept - list.length)).fill(0), ...list.slice(-kept)].map((n) => n / live.step)
-  return { in: whole(came), out: whole(left) }
-}
-
-// idle reports whether nothing left a queue in the last samples.
-export function idle(k, samples) {
-  const { out } = live.history.get(k) ?? nothing
-  return out.slice(-samples).every((n) => n === 0)
-}
+// series is the history of a queue, or with '' of the node: the latest sample last. It is
+// as long as something is known.
+export const series = (key, part) => (live.history.get(key) ?? []).map((s) => (part === QUEUED ? s[part] : s[part] / live.step))
 
 // now is the node's time, Unix milliseconds.
 export const now = () => Date.now() + live.clock
 
+// listen calls a function whenever something is known that was not.
 export function listen(listener) {
   listeners.add(listener)
-  return () => listeners.delete(listener)
 }
 
 function state(data) {
   live.queues = new Map(data.queues.map((q) => [q.key, q]))
-  live.history = new Map(Object.entries(data.history ?? {}))
+  live.history = new Map(Object.entries(data.history).map(([key, samples]) => [key, samples ?? []]))
   live.step = data.step
+  live.samples = data.samples
   seen(data)
 }
 
 function change(data) {
   for (const q of data.queues) live.queues.set(q.key, q)
-  for (const k of data.gone ?? []) {
-    live.queues.delete(k)
-    live.history.delete(k)
+  for (const key of data.gone ?? []) {
+    live.queues.delete(key)
+    live.history.delete(key)
   }
   if (data.sampled) sample(data.sample ?? {})
   seen(data)
 }
 
 function sample(data) {
-  for (const k of Object.keys(data)) {
-    if (!live.history.has(k)) live.history.set(k, { in: [], out: [] })
+  for (const key of Object.keys(data)) {
+    if (!live.history.has(key)) live.history.set(key, [])
   }
-  for (const [k, series] of live.history) {
-    const [came, left] = data[k] ?? [0, 0]
-    series.in.push(came)
-    series.out.push(left)
-    if (series.in.length > kept) {
-      series.in.shift()
-      series.out.shift()
-    }
+  for (const [key, samples] of live.history) {
+    if (samples.length === 0 && !data[key]) continue
+    samples.push(data[key] ?? [0, 0, 0])
+    if (samples.length > live.samples) samples.shift()
   }
 }
 
@@ -71,10 +61,11 @@ function seen(data) {
   live.node = data.node
   live.clock = data.at - Date.now()
   live.connected = true
+  live.since = Date.now()
   tell()
 }
 
-const tell = () => listeners.forEach((l) => l())
+const tell = () => listeners.forEach((listener) => listener())
 
 // connect follows the node. A browser gives up on an answer that is an error; the node
 // may just be restarting.

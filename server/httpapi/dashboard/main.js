@@ -1,5 +1,5 @@
 import { attr, h, text } from './dom.js'
-import { key } from './format.js'
+import { key, time } from './format.js'
 import { connect, listen, live } from './live.js'
 import { overview } from './overview.js'
 import { queue } from './queue.js'
@@ -10,6 +10,7 @@ const views = { '': overview, queue, job, clients, slowlog, aof, config }
 const main = document.getElementById('main')
 const nav = document.getElementById('nav')
 const status = document.getElementById('live')
+const offline = document.getElementById('offline')
 let view = null
 
 // route is the view that the URL names, and what of it.
@@ -37,7 +38,7 @@ function navigate(first) {
   view = views[name](rest)
   main.replaceChildren(view.el)
   main.querySelector('[aria-selected="true"]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
-  document.title = `${view.title} · Disqo`
+  document.title = `${view.title} · ${location.host} · Disqo`
   for (const a of nav.children) attr(a, 'aria-current', a.getAttribute('href') === `#/${name}` && 'page')
   nav.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
   if (!first) (view.focus || main).focus({ preventScroll: true })
@@ -47,6 +48,10 @@ function navigate(first) {
 function update() {
   text(status, live.connected ? 'live' : live.node ? 'no connection' : 'connecting')
   attr(status, 'class', `live ${live.connected ? 'on' : ''}`)
+  const lost = !live.connected && live.node !== null
+  offline.hidden = !lost
+  if (lost) text(offline, `No connection since ${time(live.since)}: what you see is old.`)
+  attr(main, 'class', lost && 'old')
   if (live.node && view) view.update()
 }
 

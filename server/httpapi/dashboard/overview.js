@@ -1,15 +1,19 @@
 import { attr, badge, button, fill, h, keyed, row, table, text } from './dom.js'
 import { bytes, client, count, latency, rate, short, shortNode, span } from './format.js'
-import { chart, meter, spark, tiles } from './chart.js'
-import { idle, live, now } from './live.js'
+import { backlog, flow, meter, spark, tiles } from './chart.js'
+import { OUT, live, now, series } from './live.js'
 
 const page = 100 // rows that are added at a time
 
+// idle reports whether nothing left a queue for some samples.
+const idle = (key) => series(key, OUT).slice(-3).every((n) => n === 0)
+
 // marks are the badges of a queue.
-export function marks(q) {
+function marks(q) {
   const list = []
   if (q.pause !== 'none') list.push(badge(q.pause === 'all' ? 'paused' : `paused ${q.pause}`, 'warn'))
-  if (q.queued > 0 && q.consumers === 0 && q.out === 0 && idle(q.key, 3)) list.push(badge('backlog, no consumer', 'bad'))
+  const open = q.pause === 'none' || q.pause === 'in'
+  if (open && q.queued > 0 && q.consumers === 0 && q.out === 0 && idle(q.key)) list.push(badge('backlog, no consumer', 'bad'))
   return list
 }
 
@@ -100,7 +104,8 @@ export function overview() {
     ['clients', 'Clients'], ['memory', 'Memory']])
   const memory = meter('memory used')
   const waiting = h('small')
-  const flow = chart('')
+  const charts = [flow(''), backlog('')]
+  const identity = h('p', { class: 'muted' })
   const cluster = nodes()
   let shown = page
   const filter = h('input', { id: 'filter', type: 'search', placeholder: 'Filter', value: kept.filter, autocomplete: 'off', on: { input: () => {
@@ -143,26 +148,28 @@ export function overview() {
     figures.set('memory', bytes(node.memoryUsedBytes), memory.el)
     memory.el.hidden = node.memoryMaxBytes === 0
     memory.update(node.memoryMaxBytes > 0 ? node.memoryUsedBytes / node.memoryMaxBytes : 0)
-    flow.update()
+    charts[0].update(node.in, node.out)
+    charts[1].update(jobs.queued)
+    text(identity, `Figures of this node: ${shortNode(node.id)} · ${location.host} · version ${node.version} · up ${span(node.uptimeSeconds * 1000)}`)
     cluster.update()
     const found = list()
     queues.sorted(kept.sort, kept.down)
     keyed(queues.body, found.slice(0, shown), (q) => q.key, queueRow, updateQueue)
-    text(total, count(node.queueCount))
+    text(total, count(Math.max(node.queueCount, live.queues.size)))
     more.hidden = found.length <= shown
     const unlisted = node.queueCount - live.queues.size
     rest.hidden = unlisted <= 0
-    text(rest, `${count(unlisted)} more queues are not listed: go to them by their names.`)
+    text(rest, `${count(live.queues.size)} queues are listed, in this order; ${count(unlisted)} more are not: go to them by their names, above.`)
     empty.hidden = found.length > 0
-    text(empty, live.queues.size > 0 ? 'No queue is called so.' : 'There is no queue. A queue is there from its first job or consumer on.')
+    text(empty, live.queues.size > 0 ? 'No queue is called so.' : 'There is no queue. The first job, or the first consumer that waits, makes one.')
   }
 
   const el = h('div', null,
     h('h1', { class: 'hidden' }, 'Overview'),
-    figures.el, flow.el,
+    identity, figures.el, h('div', { class: 'charts' }, charts.map((c) => c.el)),
     h('section', null, h('h2', null, 'Nodes'), h('div', { class: 'card' }, cluster.el)),
     h('section', null,
       h('div', { class: 'head' }, h('h2', null, 'Queues ', total), h('label', { class: 'hidden', for: 'filter' }, 'Filter queues'), filter),
-      h('div', { class: 'card' }, queues.el, empty), more, rest))
+      rest, h('div', { class: 'card' }, queues.el, empty), more))
   return { el, title: 'Overview', update }
 }
