@@ -47,7 +47,7 @@ function chart(key, title, lines) {
   const area = h('path', { class: `area ${lines[0].name}` })
   const cursor = h('line', { class: 'cursor', y1: 0, y2: height, visibility: 'hidden' })
   const grid = [0, 0.5, 1].map((f) => h('line', { class: 'grid', x1: 0, x2: width, y1: height * f, y2: height * f }))
-  const svg = h('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img' }, grid, area, [...paths].reverse(), cursor)
+  const svg = h('svg', { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', role: 'img' }, grid, area, paths, cursor)
   const values = lines.map(() => h('b'))
   const when = h('span', { class: 'muted' })
   const top = h('span')
@@ -91,7 +91,7 @@ function chart(key, title, lines) {
     update(...values) {
       current = values
       history = lines.map((line) => series(key, line.part))
-      const most = round(Math.max(1, ...history.flat()))
+      const most = round(Math.max(2, ...history.flat()))
       lines.forEach((_, i) => attr(paths[i], 'd', outline(history[i], width, height, most)))
       attr(area, 'd', under(history[0], paths[0].getAttribute('d'), width, height))
       text(top, tick(most))
