@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -137,10 +138,7 @@ func (f front) Figures() httpapi.Figures {
 			fig.Commands = append(fig.Commands, httpapi.Command{Name: row.name, Calls: calls})
 		}
 	}
-	s.node.ScanQueues(0, -1, true, func(q node.QueueStat) bool {
-		fig.Queues = append(fig.Queues, q)
-		return len(fig.Queues) < httpapi.QueuesMost
-	})
+	fig.Queues = s.listed.list(s.node)
 	for _, m := range s.cluster.Members() {
 		switch {
 		case m.Self:
@@ -152,6 +150,52 @@ func (f front) Figures() httpapi.Figures {
 	_, _, fig.LinksSent, fig.LinksRead = s.node.LinkStats()
 	fig.BadMessages, _ = s.node.BadMessages()
 	return fig
+}
+
+// listed are the queues that the HTTP side names. Those that were stay as long as they
+// live, so that others do not take their places.
+type listed struct {
+	mu    sync.Mutex
+	names []string // of the last time, if there were too many
+}
+
+// list returns up to httpapi.QueuesMost queues.
+func (l *listed) list(n *node.Node) []node.QueueStat {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	const most = httpapi.QueuesMost
+	list := make([]node.QueueStat, 0, min(most, n.Queues()))
+	n.ScanQueues(0, -1, true, func(q node.QueueStat) bool {
+		list = append(list, q)
+		return len(list) <= most
+	})
+	if len(list) <= most {
+		l.names = nil
+		return list
+	}
+	if l.names == nil {
+		list = list[:most]
+	} else {
+		list = list[:0]
+		known := make(map[string]bool, len(l.names))
+		for _, name := range l.names {
+			if q, ok := n.QueueStat([]byte(name)); ok {
+				list = append(list, q)
+				known[name] = true
+			}
+		}
+		n.ScanQueues(0, -1, true, func(q node.QueueStat) bool {
+			if len(list) < most && !known[q.Name] {
+				list = append(list, q)
+			}
+			return len(list) < most
+		})
+	}
+	l.names = l.names[:0]
+	for i := range list {
+		l.names = append(l.names, list[i].Name)
+	}
+	return list
 }
 
 // histogram counts durations by powers of two of a microsecond: the i-th bucket

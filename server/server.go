@@ -48,6 +48,7 @@ type Server struct {
 	httpListeners []net.Listener
 	httpSide      *httpapi.Side // nil: there is none
 	httpLoops     sync.WaitGroup
+	listed        listed
 	httpPort      int
 
 	conns   sync.WaitGroup

@@ -73,8 +73,8 @@ func probe(cfg *config.Config, path string) error {
 	return fmt.Errorf("%s of %s answers %d: %s", path, addr, res.StatusCode, strings.TrimSpace(string(text)))
 }
 
-// ping sends PING. A broker that asks for a password first is as alive as one
-// that answers PONG, so the check needs none.
+// ping sends PING. A broker that asks for a password first, or talks to nobody
+// without one, is as alive as one that answers PONG.
 func ping(cfg *config.Config) error {
 	addr, err := ownAddress(cfg, cfg.Port, "port")
 	if err != nil {
@@ -96,7 +96,7 @@ func ping(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("PING of %s: %w", addr, err)
 	}
-	if line = strings.TrimSuffix(line, "\r\n"); line != "+PONG" && !strings.HasPrefix(line, "-NOAUTH ") {
+	if line = strings.TrimSuffix(line, "\r\n"); line != "+PONG" && !strings.HasPrefix(line, "-NOAUTH ") && !strings.HasPrefix(line, "-DENIED ") {
 		return fmt.Errorf("PING of %s was answered %q", addr, line)
 	}
 	return nil

@@ -8,18 +8,15 @@ import (
 
 // peek is GET /v1/queues/{q}/jobs:peek.
 func (g gateway) peek(w http.ResponseWriter, r *http.Request) {
-	p, err := parameters(r, "count")
 	count := strconv.Itoa(pageDefault)
-	if p["count"] != "" {
+	if p := parameters(r); p["count"] != "" {
 		count = p["count"]
-		if n, wrong := strconv.Atoi(count); err == nil && (wrong != nil || n == 0 || n < -pageMost || n > pageMost) {
-			err = bad("count is 1 to %d, or -1 to -%d", pageMost, pageMost)
+		if n, err := strconv.Atoi(count); err != nil || n == 0 || n < -pageMost || n > pageMost {
+			refuse(w, bad("count is 1 to %d, or -1 to -%d", pageMost, pageMost))
+			return
 		}
 	}
-	var v any
-	if err == nil {
-		v, err = g.ask(r, words("QPEEK", r.PathValue("queue"), count))
-	}
+	v, err := g.ask(r, words("QPEEK", r.PathValue("queue"), count))
 	if err != nil {
 		refuse(w, err)
 		return

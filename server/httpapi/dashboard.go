@@ -34,7 +34,6 @@ func servePages(b Broker, mux *http.ServeMux) {
 			h := w.Header()
 			h.Set("Content-Security-Policy", pagesPolicy)
 			h.Set("Referrer-Policy", "no-referrer")
-			h.Set("Cross-Origin-Opener-Policy", "same-origin")
 			h.Set("Cache-Control", "no-cache") // ask whether they are the same
 			h.Set("ETag", tag)
 			http.ServeFileFS(w, r, pages, name(r))

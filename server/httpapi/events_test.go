@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -83,6 +84,43 @@ func TestEvents(t *testing.T) {
 	e.until(func(q map[string]any) bool { return q["name"] == "night" && q["delayed"] == 1.0 && q["live"] == false })
 	require.Equal(t, "+out\r\n", s.c.Do("PAUSE", "a/b", "out"))
 	e.until(func(q map[string]any) bool { return q["pause"] == "out" })
+}
+
+// Queues that are listed stay so, however many others there are.
+func TestListedQueuesStay(t *testing.T) {
+	t.Parallel()
+	const most, more = 1000, 500
+	s := start(t)
+	add := func(from, to int) {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			b.Write(servertest.Command("ADDJOB", fmt.Sprint("q", i), "b", "0"))
+		}
+		s.c.Send(b.String())
+		for i := from; i < to; i++ {
+			require.Regexp(t, `^\+D-`, s.c.Raw())
+		}
+	}
+	add(0, most+more)
+	e := s.events()
+	_, data, ok := e.next()
+	require.True(t, ok)
+	listed := data["queues"].([]any)
+	require.Len(t, listed, most)
+	add(most+more, most+3*more)
+	gone := field(listed[0], "name").(string)
+	require.Equal(t, "+in\r\n", s.c.Do("PAUSE", field(listed[1], "name").(string), "in")) // so that there is something to tell
+	e.until(func(q map[string]any) bool { return q["pause"] == "in" })
+	require.Equal(t, "+OK\r\n", s.c.Do("DEBUG", "FLUSHALL"))
+	for {
+		_, data, ok = e.next()
+		require.True(t, ok)
+		if list, _ := data["gone"].([]any); len(list) > 0 {
+			require.Contains(t, list, gone)
+			require.Len(t, list, most, "none before all were deleted")
+			break
+		}
+	}
 }
 
 // Who watches has to say a new password.
@@ -177,6 +215,8 @@ func TestRestMQAndBrowsers(t *testing.T) {
 	s.add("q", "x", "")
 	for _, path := range []string{"/q/q", "/c/q"} {
 		code, _ := s.get(path, "Sec-Fetch-Site", "cross-site")
+		require.Equal(t, 403, code, path)
+		code, _ = s.get(path, "User-Agent", "Mozilla/5.0") // over plain HTTP it says nothing
 		require.Equal(t, 403, code, path)
 		code, _ = s.do("HEAD", path)
 		require.Equal(t, 405, code, path)

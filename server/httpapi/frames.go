@@ -99,7 +99,11 @@ func newNodeFrame(f *Figures) nodeFrame {
 func newPeerFrames(peers []Peer) []peerFrame {
 	list := make([]peerFrame, 0, len(peers))
 	for _, p := range peers {
-		list = append(list, peerFrame{p.ID, p.Address, p.state(), p.State.RTT.Seconds(), p.State.Outbox, p.State.MemoryUsed, p.State.MemoryMax})
+		f := peerFrame{ID: p.ID, Address: p.Address, State: p.state()}
+		if p.State.Linked && !p.Failed { // else it is what it was
+			f.RoundTrip, f.Outbox, f.MemoryUsed, f.MemoryMax = p.State.RTT.Seconds(), p.State.Outbox, p.State.MemoryUsed, p.State.MemoryMax
+		}
+		list = append(list, f)
 	}
 	return list
 }

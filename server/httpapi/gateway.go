@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -262,17 +264,10 @@ func (g gateway) addMany(w http.ResponseWriter, r *http.Request, raw []byte) {
 	}
 	commands := make([][][]byte, len(list))
 	for i, item := range list {
-		var one body
-		err := json.Unmarshal(item, &one.Text)
+		b, err := batched(item)
 		if err != nil {
-			err = json.Unmarshal(item, &one)
-		}
-		if err != nil {
-			refuse(w, bad("job %d of the batch is no text, and no object with body and encoding: %v", i, err))
-			return
-		}
-		b, err := one.bytes()
-		if err == nil {
+			err = bad("job %d of the batch: %v", i, err)
+		} else {
 			commands[i], err = adding(r.PathValue("queue"), b, r.URL.Query())
 		}
 		if err != nil {
@@ -302,10 +297,42 @@ func (g gateway) addMany(w http.ResponseWriter, r *http.Request, raw []byte) {
 	answer(w, status, out)
 }
 
+// batched returns the body of an item of a batch.
+func batched(item json.RawMessage) ([]byte, error) {
+	var text *string
+	if json.Unmarshal(item, &text) != nil {
+		var one struct {
+			Body     *string
+			Encoding string
+		}
+		d := json.NewDecoder(bytes.NewReader(item))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&one); err != nil {
+			return nil, fmt.Errorf("no text, and no object with body and encoding: %w", err)
+		}
+		if one.Encoding == "base64" && one.Body != nil {
+			return (&body{*one.Body, one.Encoding}).bytes()
+		}
+		if one.Encoding != "" && one.Encoding != "text" {
+			return nil, fmt.Errorf("encoding %q: text and base64 are known", one.Encoding)
+		}
+		text = one.Body
+	}
+	if text == nil {
+		return nil, errors.New("no text, and no object with a body")
+	}
+	// What is no text in JSON is replaced when it is read.
+	if strings.ContainsRune(*text, utf8.RuneError) && !bytes.ContainsRune(item, utf8.RuneError) && !bytes.Contains(bytes.ToLower(item), []byte(`\ufffd`)) || !utf8.Valid(item) {
+		return nil, errors.New("it is no Unicode text; send it as base64")
+	}
+	return []byte(*text), nil
+}
+
 // delivered is a job as GETJOB answers it.
 type delivered struct {
-	Queue string `json:"queue"`
-	ID    string `json:"id"`
+	Queue    string `json:"queue"`
+	QueueKey string `json:"queueKey,omitempty"` // as paths have it, if the name is no text
+	ID       string `json:"id"`
 	body
 	Nacks *int64 `json:"nacks,omitempty"`
 	Extra *int64 `json:"additionalDeliveries,omitempty"`
@@ -318,7 +345,10 @@ func newDelivered(v any) (d delivered, ok bool) {
 	}
 	text := func(v any) string { b, _ := v.([]byte); return string(b) }
 	raw, _ := list[2].([]byte)
-	d = delivered{Queue: text(list[0]), ID: text(list[1]), body: newBody(raw)}
+	d = delivered{Queue: label(text(list[0])), ID: text(list[1]), body: newBody(raw)}
+	if name := text(list[0]); d.Queue != name {
+		d.QueueKey = pathKey(name)
+	}
 	if len(list) == 7 {
 		nacks, _ := list[4].(int64)
 		extra, _ := list[6].(int64)
@@ -387,6 +417,14 @@ func patient(w http.ResponseWriter, wait time.Duration) {
 	_ = c.SetWriteDeadline(time.Now().Add(wait + writeAfter))
 }
 
+// jobID is the form of a job's id.
+var jobID = regexp.MustCompile(`^D-[0-9a-f]{8}-[A-Za-z0-9+/]{24}-[0-9a-f]{4}$`)
+
+// errBadID refuses a request before anything of it is done.
+func errBadID(id string) error {
+	return &problem{http.StatusBadRequest, "BADID", fmt.Sprintf("%.100q is no id of a job; nothing was done", id)}
+}
+
 // refusal is a NACK in a request.
 type refusal struct {
 	ID     string `json:"id"`
@@ -413,10 +451,20 @@ func (g gateway) ack(w http.ResponseWriter, r *http.Request) {
 	if len(in.Ack) > 0 {
 		commands = append(commands, words(append([]string{"ACKJOB"}, in.Ack...)...))
 	}
+	for _, id := range in.Ack {
+		if !jobID.MatchString(id) {
+			refuse(w, errBadID(id))
+			return
+		}
+	}
 	for _, item := range in.Nack {
 		var one refusal
 		if json.Unmarshal(item, &one.ID) != nil && json.Unmarshal(item, &one) != nil {
 			refuse(w, bad("a nack is an id, or an object with id, delay and reason"))
+			return
+		}
+		if !jobID.MatchString(one.ID) {
+			refuse(w, errBadID(one.ID))
 			return
 		}
 		commands = append(commands, one.command())
@@ -469,6 +517,10 @@ func fields(v any) map[string]any {
 			raw, _ := value.([]byte)
 			b := newBody(raw)
 			m["body"], m["encoding"] = b.Text, b.Encoding
+			continue
+		}
+		if raw, _ := value.([]byte); (string(name) == "queue" || string(name) == "name") && !utf8.Valid(raw) {
+			m[string(name)], m["queueKey"] = label(string(raw)), pathKey(string(raw))
 			continue
 		}
 		m[camel(string(name))] = plain(value)

@@ -143,32 +143,47 @@ func TestGatewayBatches(t *testing.T) {
 func TestGatewayErrors(t *testing.T) {
 	t.Parallel()
 	s := start(t)
+	const unknown = "/v1/jobs/D-00000000-AAAAAAAAAAAAAAAAAAAAAAAA-05a1"
 	for request, want := range map[string]string{
-		"POST /v1/queues/q/jobs?retry=x":      `400 ERR RETRY time must be a non negative number`,
-		"POST /v1/queues/q/jobs?colour=red":   `400 ERR there is no parameter "colour"`,
-		"POST /v1/queues/q/jobs?backoff=5":    `400 ERR backoff takes two times in seconds: backoff=1,3600`,
-		"POST /v1/queues/q/jobs?replicate=7":  `503 NOREPL Not enough reachable nodes`,
-		"POST /v1/queues/q/jobs:get?wait=1h":  `400 ERR "1h" is no time from 0s to 5m0s`,
-		"POST /v1/queues/q/jobs:get?count=0":  `400 ERR COUNT must be a number greater than zero`,
-		"POST /v1/queues/q:stop":              `400 ERR say what to do with the queue: :pause, :resume, :purge or :kick`,
-		"POST /v1/queues/q:purge?state=acked": `400 ERR STATE must be`,
-		"POST /v1/jobs/nonsense:nack":         `400 BADID Invalid Job ID format.`,
-		"POST /v1/jobs/x:shred":               `400 ERR say what to do with the job`,
-		"GET /v1/jobs/nonsense":               `400 BADID Invalid Job ID format.`,
-		"GET /v1/queues?count=5000":           `400 ERR count is 1 to 1000`,
-		"GET /v1/queues/q/jobs?state=asleep":  `400 ERR Invalid job state name`,
-		"POST /v1/jobs:ack":                   `400 ERR it takes {"ack":`,
+		"POST /v1/queues/q/jobs?retry=x":       `400 ERR RETRY time must be a non negative number`,
+		"POST /v1/queues/q/jobs?colour=red":    `400 ERR there is no parameter "colour"`,
+		"POST /v1/queues/q/jobs?backoff=5":     `400 ERR backoff takes two times in seconds: backoff=1,3600`,
+		"POST /v1/queues/q/jobs?replicate=7":   `503 NOREPL Not enough reachable nodes`,
+		"POST /v1/queues/q/jobs:get?wait=1h":   `400 ERR "1h" is no time from 0s to 5m0s`,
+		"POST /v1/queues/q/jobs:get?count=0":   `400 ERR COUNT must be a number greater than zero`,
+		"POST /v1/queues/q:stop":               `400 ERR say what to do with the queue: :pause, :resume, :purge or :kick`,
+		"POST /v1/queues/q:purge?state=acked":  `400 ERR STATE must be`,
+		"POST /v1/jobs/nonsense:nack":          `400 BADID Invalid Job ID format.`,
+		"POST /v1/jobs/x:shred":                `400 ERR say what to do with the job`,
+		"GET /v1/jobs/nonsense":                `400 BADID Invalid Job ID format.`,
+		"GET /v1/queues?count=5000":            `400 ERR count is 1 to 1000`,
+		"GET /v1/queues/q/jobs?state=asleep":   `400 ERR Invalid job state name`,
+		"POST /v1/jobs:ack":                    `400 ERR it takes {"ack":`,
+		"POST /v1/queues/q/jobs?delay=5;ttl=3": `400 ERR a query that cannot be read`,
+		"POST /v1/queues/q/jobs?delay=%zz":     `400 ERR a query that cannot be read`,
+		"POST /v1/queues/q:pause?bcast=maybe":  `400 ERR bcast is true or false`,
+		"GET /v1/nodes?colour=red":             `400 ERR there is no parameter "colour"`,
+		"POST " + unknown + ":kick":            `404 NOJOB this node does not know the job`,
+		"POST " + unknown + ":nack":            `404 NOJOB this node does not know the job`,
+		"GET " + unknown:                       `404 NOJOB this node does not know the job`,
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		code, answer := s.send(method, path, "", "")
 		p := field(answer, "error")
 		require.Contains(t, fmt.Sprint(code, " ", field(p, "code"), " ", field(p, "message")), want, request)
 	}
-	for _, body := range []string{`[`, `[]`, `[1]`, `[{"body":"x","encoding":"rot13"}]`, `[{"body":"?","encoding":"base64"}]`} {
+	for _, body := range []string{`[`, `[]`, `[1]`, `[{"body":"x","encoding":"rot13"}]`, `[{"body":"?","encoding":"base64"}]`,
+		`[null]`, `[{}]`, `[{"bdy":"x"}]`, `[{"body":null}]`, `["\ud800"]`, "[\"\xff\"]"} {
 		code, _ := s.send("POST", "/v1/queues/q/jobs", "application/json", body)
 		require.Equal(t, 400, code, body)
 	}
 	require.Equal(t, "0", s.c.Info("jobs", "registered_jobs"))
+	id := s.add("q", "\ufffd is text", "")
+	code, answer := s.send("POST", "/v1/jobs:ack", "application/json", fmt.Sprintf(`{"ack":[%q],"nack":["bogus"]}`, id))
+	require.Equal(t, 400, code)
+	require.Equal(t, "BADID", field(field(answer, "error"), "code"))
+	require.Equal(t, "queued", field(s.ok(200, "GET", "/v1/jobs/"+id+"?body=false", ""), "state"), "nothing was done")
+	require.NotContains(t, s.ok(200, "GET", "/v1/jobs/"+id+"?body=false", ""), "body")
 }
 
 // A web page cannot use a browser to change anything, nor another name for this
@@ -182,11 +197,21 @@ func TestGatewayAndBrowsers(t *testing.T) {
 	}
 	r, err := http.NewRequestWithContext(t.Context(), "GET", s.at()+"/v1/queues", nil)
 	require.NoError(t, err)
-	r.Host = "evil.example"
+	for host, want := range map[string]int{
+		"evil.example": 403, "evil.example:8711": 403, "127.0.0.1.evil.example": 403, "localhost": 200, "LOCALHOST.:8711": 200, "disqo:8711": 200,
+		"disqo.default.svc.cluster.local": 200, "[::1]:8711": 200, "[fe80::1%25eth0]": 200, "10.0.0.1": 200,
+	} {
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, want, res.StatusCode, host)
+	}
+	r.Host, r.URL.Path = "evil.example", "/readyz"
 	res, err := http.DefaultClient.Do(r)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
-	require.Equal(t, 403, res.StatusCode)
+	require.Equal(t, 200, res.StatusCode, "health is no secret")
 	require.Equal(t, "0", s.c.Info("jobs", "registered_jobs"))
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +60,12 @@ const (
 	scrapesMost   = 4
 )
 
+// Paths that need neither password nor permission.
+const (
+	alivePath = "/healthz"
+	readyPath = "/readyz"
+)
+
 // Side is the handler of all paths.
 type Side struct {
 	http.Handler
@@ -81,8 +89,8 @@ func New(b Broker) *Side {
 	)
 	metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: scrapeTimeout, MaxRequestsInFlight: scrapesMost})
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+alivePath, func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET "+readyPath, func(w http.ResponseWriter, _ *http.Request) {
 		if err := b.Ready(); err != nil {
 			say(w, http.StatusServiceUnavailable, err.Error())
 			return
@@ -92,7 +100,13 @@ func New(b Broker) *Side {
 	mux.Handle("GET /metrics", guard(b, metrics))
 	g := gateway{b, newWatch(b)}
 	for _, r := range routes {
-		mux.Handle(r.method+" "+r.path, guard(b, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) { r.do(g, w, q) })))
+		mux.Handle(r.method+" "+r.path, guard(b, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if err := r.check(q.URL.RawQuery); err != nil {
+				refuse(w, err)
+				return
+			}
+			r.do(g, w, q)
+		})))
 	}
 	origins := http.NewCrossOriginProtection()
 	g.restMQ(mux, origins)
@@ -102,12 +116,16 @@ func New(b Broker) *Side {
 	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		if r.URL.Path == alivePath || r.URL.Path == readyPath { // no secret, and asked by whoever looks after the node
+			mux.ServeHTTP(w, r)
+			return
+		}
 		if !b.Admits(r.RemoteAddr) {
 			say(w, http.StatusForbidden, "there is no password, so Disqo talks only to clients on its own machine; set requirepass, or protected-mode no if the network is trusted")
 			return
 		}
-		if b.Password() == "" && !literal(r.Host) {
-			say(w, http.StatusForbidden, "without a password Disqo is known by its address or as localhost only: a web page may have made up this name")
+		if b.Password() == "" && !local(r.Host) {
+			say(w, http.StatusForbidden, "without a password Disqo is known by its address, or by a name that nobody can register: whoever owns this one may have pointed it here")
 			return
 		}
 		own.ServeHTTP(w, whole(r))
@@ -128,13 +146,24 @@ func whole(r *http.Request) *http.Request {
 	return r
 }
 
-// literal reports whether a Host header names an address, or localhost, and so is
-// none that somebody can point elsewhere.
-func literal(host string) bool {
+// local reports whether a Host header names an address, or something that has no place
+// in the public DNS, so that no stranger can point it here: a name without a dot, of
+// localhost, .local or .internal, or of this machine.
+func local(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	if _, err := netip.ParseAddr(host); err == nil || host != "" && !strings.Contains(host, ".") {
+		return true
+	}
+	for _, zone := range [...]string{".localhost", ".local", ".internal"} {
+		if strings.HasSuffix(host, zone) {
+			return true
+		}
+	}
+	own, err := os.Hostname()
+	return err == nil && host == strings.ToLower(own)
 }
 
 // say answers with a line of text.

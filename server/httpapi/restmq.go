@@ -27,8 +27,9 @@ func (g gateway) restMQ(mux *http.ServeMux, origins *http.CrossOriginProtection)
 }
 
 // taking refuses a GET that would take elements by mistake: one that a browser makes
-// for another site, which for other methods is refused in any case, and a HEAD, whose
-// answer has no room for them.
+// for another site, which for other methods is refused in any case, or may make, as
+// over plain HTTP to another machine it does not say; and a HEAD, whose answer has no
+// room for them.
 func taking(origins *http.CrossOriginProtection, allow string, do http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead {
@@ -38,7 +39,11 @@ func taking(origins *http.CrossOriginProtection, allow string, do http.HandlerFu
 		}
 		post := *r
 		post.Method = http.MethodPost
-		if err := origins.Check(&post); err != nil {
+		err := origins.Check(&post)
+		if err == nil && r.Header.Get("Sec-Fetch-Site") == "" && strings.HasPrefix(r.UserAgent(), "Mozilla/") {
+			err = errors.New("a browser that does not say for which page it takes elements")
+		}
+		if err != nil {
 			say(w, http.StatusForbidden, err.Error())
 			return
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,39 +22,42 @@ type route struct {
 }
 
 // param is a query parameter.
-type param struct{ name, kind, text string }
+type param struct {
+	name, kind, text string
+	verbs            []string // that take it; nil: all
+}
 
 var (
-	cursorParam = param{"cursor", "string", "where to go on: that of the page before; 0 begins"}
-	countParam  = param{"count", "integer", "how many, up to 1000"}
-	bcastParam  = param{"bcast", "boolean", "tell the other nodes to do the same"}
+	cursorParam = param{"cursor", "string", "where to go on: that of the page before; 0 begins", nil}
+	countParam  = param{"count", "integer", "how many, up to 1000", nil}
+	bcastParam  = param{"bcast", "boolean", "tell the other nodes to do the same", []string{"pause", "resume", "purge"}}
 )
 
 // routes are all paths under /v1 that OpenAPI describes.
 var routes = []route{
 	{http.MethodPost, "/v1/queues/{queue}/jobs", "Add a job: the body is that of the request. With Content-Type application/json and an array, add a batch: texts, or objects with body and encoding.",
-		[]param{{"delay", "integer", "seconds until it is queued"}, {"retry", "integer", "seconds that a consumer has; 0: deliver at most once"}, {"ttl", "integer", "seconds that it lives"},
-			{"maxlen", "integer", "refuse if so many are queued"}, {"priority", "integer", "0 is the most urgent, 1024 the default"}, {"maxtries", "integer", "failed deliveries after which it is dead"},
-			{"backoff", "string", "first and longest wait after a failure, seconds: 1,3600"}, {"replicate", "integer", "nodes that hold it"}, {"sync", "integer", "of them before this is answered"},
-			{"async", "boolean", "do not wait for copies"}, {"timeout", "string", "most that this waits for copies: 5s"}},
+		[]param{{"delay", "integer", "seconds until it is queued", nil}, {"retry", "integer", "seconds that a consumer has; 0: deliver at most once", nil}, {"ttl", "integer", "seconds that it lives", nil},
+			{"maxlen", "integer", "refuse if so many are queued", nil}, {"priority", "integer", "0 is the most urgent, 1024 the default", nil}, {"maxtries", "integer", "failed deliveries after which it is dead", nil},
+			{"backoff", "string", "first and longest wait after a failure, seconds: 1,3600", nil}, {"replicate", "integer", "nodes that hold it", nil}, {"sync", "integer", "of them before this is answered", nil},
+			{"async", "boolean", "do not wait for copies", nil}, {"timeout", "string", "most that this waits for copies: 5s", nil}},
 		nil, "application/octet-stream", []int{201, 400, 409, 413, 503}, gateway.add},
 	{http.MethodPost, "/v1/queues/{queue}/jobs:get", "Get jobs. They are delivered: acknowledge them, or they come again.",
-		[]param{{"count", "integer", "how many at most; 1 by default"}, {"wait", "string", "most that this waits for one: 20s, up to 5m"}, {"withcounters", "boolean", "with nacks and additionalDeliveries"}},
+		[]param{{"count", "integer", "how many at most; 1 by default", nil}, {"wait", "string", "most that this waits for one: 20s, up to 5m", nil}, {"withcounters", "boolean", "with nacks and additionalDeliveries", nil}},
 		nil, "", []int{200, 204, 400, 503}, gateway.get},
-	{http.MethodPost, "/v1/jobs:ack", "Acknowledge jobs, and give back others.", nil, nil, "application/json", []int{200, 400, 503}, gateway.ack},
-	{http.MethodGet, "/v1/jobs/{id...}", "All about a job.", nil, nil, "", []int{200, 400, 404}, gateway.show},
+	{http.MethodPost, "/v1/jobs:ack", "Acknowledge jobs, and give back others.", nil, nil, "application/json", []int{200, 400, 413, 503}, gateway.ack},
+	{http.MethodGet, "/v1/jobs/{id...}", "All about a job.", []param{{"body", "boolean", "false leaves out its body", nil}}, nil, "", []int{200, 400, 404}, gateway.show},
 	{http.MethodDelete, "/v1/jobs/{id...}", "A job is done, on all nodes.", nil, nil, "", []int{204, 400, 404, 503}, gateway.remove},
 	{http.MethodPost, "/v1/jobs/{id...}", "nack: give it back; working: it takes longer; bury: it is dead; kick: it is not; promote: another priority.",
-		[]param{{"delay", "integer", "of nack: seconds"}, {"reason", "string", "of nack and bury"}, {"priority", "integer", "of promote"}},
+		[]param{{"delay", "integer", "seconds until it is queued", []string{"nack"}}, {"reason", "string", "why", []string{"nack", "bury"}}, {"priority", "integer", "the new one", []string{"promote"}}},
 		[]string{"nack", "working", "bury", "kick", "promote"}, "", []int{200, 400, 404, 409, 503}, gateway.jobVerb},
 	{http.MethodGet, "/v1/queues", "The queues of this node.", []param{cursorParam, countParam}, nil, "", []int{200, 400}, gateway.queues},
 	{http.MethodGet, "/v1/queues/{queue}", "All about a queue.", nil, nil, "", []int{200, 404}, gateway.queue},
 	{http.MethodPost, "/v1/queues/{queue}", "pause, resume, purge, or kick its dead jobs.",
-		[]param{{"direction", "string", "of pause: in, out or all, the default"}, {"state", "string", "of purge: queued, active, delayed, wait-repl or dead"}, {"count", "integer", "of kick"}, bcastParam},
+		[]param{{"direction", "string", "in, out or all, the default", []string{"pause"}}, {"state", "string", "queued, active, delayed, wait-repl or dead", []string{"purge"}}, {"count", "integer", "how many", []string{"kick"}}, bcastParam},
 		[]string{"pause", "resume", "purge", "kick"}, "", []int{200, 400, 503}, gateway.queueVerb},
 	{http.MethodGet, "/v1/queues/{queue}/jobs:peek", "The next jobs of a queue, which stay there: the first 4096 bytes of their bodies.",
-		[]param{{"count", "integer", "how many, up to 1000; below 0: from the end"}}, nil, "", []int{200, 400}, gateway.peek},
-	{http.MethodGet, "/v1/queues/{queue}/jobs", "Jobs of a queue: the first 4096 bytes of their bodies.", []param{{"state", "string", "queued, active, acked, wait-repl or dead"}, cursorParam, countParam},
+		[]param{{"count", "integer", "how many, up to 1000; below 0: from the end", nil}}, nil, "", []int{200, 400}, gateway.peek},
+	{http.MethodGet, "/v1/queues/{queue}/jobs", "Jobs of a queue: the first 4096 bytes of their bodies.", []param{{"state", "string", "queued, active, acked, wait-repl or dead", nil}, cursorParam, countParam},
 		nil, "", []int{200, 400}, gateway.jobs},
 	{http.MethodGet, "/v1/nodes", "The nodes of the cluster, as this one sees them.", nil, nil, "", []int{200}, gateway.nodes},
 	{http.MethodGet, "/v1/clients", "Who is connected to the RESP port.", nil, nil, "", []int{200}, gateway.clients},
@@ -72,28 +76,71 @@ func split(name string, verbs ...string) (what, verb string, ok bool) {
 	return name[:i], name[i+1:], true
 }
 
-// parameters returns those of a request, if it has no others.
-func parameters(r *http.Request, known ...string) (map[string]string, error) {
-	m := map[string]string{}
-	for name, values := range r.URL.Query() {
-		if !slices.Contains(known, name) {
-			return nil, bad("there is no parameter %q; known are: %s", name, strings.Join(known, ", "))
-		}
-		m[name] = values[len(values)-1]
+// check refuses a query that cannot be read, or has a parameter that does nothing.
+func (r *route) check(query string) error {
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return bad("a query that cannot be read: %v", err)
 	}
-	return m, nil
+	for name := range q {
+		if !slices.ContainsFunc(r.params, func(p param) bool { return strings.EqualFold(p.name, name) }) {
+			known := make([]string, len(r.params))
+			for i, p := range r.params {
+				known[i] = p.name
+			}
+			return bad("there is no parameter %q; known are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
+// parameters returns those of a request, by their names in small letters.
+func parameters(r *http.Request) map[string]string {
+	m := map[string]string{}
+	for name, values := range r.URL.Query() {
+		m[strings.ToLower(name)] = values[len(values)-1]
+	}
+	return m
+}
+
+// flag returns a parameter that is true or false; one that is not there is false.
+func flag(p map[string]string, name string) (bool, error) {
+	if p[name] == "" {
+		return false, nil
+	}
+	on, err := strconv.ParseBool(p[name])
+	if err != nil {
+		return false, bad("%s is true or false", name)
+	}
+	return on, nil
+}
+
+const errNoJob Fault = "NOJOB this node does not know the job"
+
 func (g gateway) show(w http.ResponseWriter, r *http.Request) {
-	v, err := g.ask(r, words("SHOW", r.PathValue("id"), "FULL"))
+	p := parameters(r)
+	body := true
+	var err error
+	if p["body"] != "" {
+		body, err = flag(p, "body")
+	}
+	var v any
+	if err == nil {
+		v, err = g.ask(r, words("SHOW", r.PathValue("id"), "FULL"))
+	}
 	if err == nil && v == nil {
-		err = Fault("NOJOB this node does not know the job")
+		err = errNoJob
 	}
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	answer(w, http.StatusOK, fields(v))
+	job := fields(v)
+	if !body {
+		delete(job, "body")
+		delete(job, "encoding")
+	}
+	answer(w, http.StatusOK, job)
 }
 
 func (g gateway) remove(w http.ResponseWriter, r *http.Request) {
@@ -110,8 +157,9 @@ func (g gateway) remove(w http.ResponseWriter, r *http.Request) {
 
 func (g gateway) jobVerb(w http.ResponseWriter, r *http.Request) {
 	id, verb, ok := split(r.PathValue("id"), "nack", "working", "bury", "kick", "promote")
-	p, err := parameters(r, "delay", "reason", "priority")
-	if err == nil && !ok {
+	p := parameters(r)
+	var err error
+	if !ok {
 		err = bad("say what to do with the job: :nack, :working, :bury, :kick or :promote")
 	}
 	if err != nil {
@@ -129,6 +177,12 @@ func (g gateway) jobVerb(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	v, err := g.ask(r, cmd)
+	if err == nil && v == int64(0) { // it is in another state, or unknown
+		var job any
+		if job, err = g.ask(r, words("SHOW", id)); err == nil && job == nil {
+			err = errNoJob
+		}
+	}
 	if err != nil {
 		refuse(w, err)
 		return
@@ -154,7 +208,8 @@ func (g gateway) queue(w http.ResponseWriter, r *http.Request) {
 
 func (g gateway) queueVerb(w http.ResponseWriter, r *http.Request) {
 	name, verb, ok := split(r.PathValue("queue"), "pause", "resume", "purge", "kick")
-	p, err := parameters(r, "direction", "state", "count", "bcast")
+	p := parameters(r)
+	bcast, err := flag(p, "bcast")
 	if err == nil && !ok {
 		err = bad("say what to do with the queue: :pause, :resume, :purge or :kick")
 	}
@@ -183,7 +238,7 @@ func (g gateway) queueVerb(w http.ResponseWriter, r *http.Request) {
 			cmd = append(cmd, words("COUNT", p["count"])...)
 		}
 	}
-	if on, err := strconv.ParseBool(p["bcast"]); err == nil && on && verb != "kick" {
+	if bcast && verb != "kick" {
 		cmd = append(cmd, []byte("bcast"))
 	}
 	v, err := g.ask(r, cmd)
@@ -224,11 +279,7 @@ func (g gateway) scan(r *http.Request, cmd [][]byte) (next string, items []any, 
 }
 
 func (g gateway) queues(w http.ResponseWriter, r *http.Request) {
-	p, err := parameters(r, "cursor", "count")
-	var cursor, count string
-	if err == nil {
-		cursor, count, err = page(p)
-	}
+	cursor, count, err := page(parameters(r))
 	var names []any
 	if err == nil {
 		cursor, names, err = g.scan(r, words("QSCAN", cursor, "COUNT", count))
@@ -258,11 +309,8 @@ func (g gateway) queues(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
-	p, err := parameters(r, "state", "cursor", "count")
-	var cursor, count string
-	if err == nil {
-		cursor, count, err = page(p)
-	}
+	p := parameters(r)
+	cursor, count, err := page(p)
 	var found []any
 	if err == nil {
 		cmd := words("JSCAN", cursor, "COUNT", count, "QUEUE", r.PathValue("queue"))
@@ -306,18 +354,19 @@ func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	paths := map[string]map[string]any{}
 	for _, r := range routes {
 		path := strings.ReplaceAll(r.path, "...}", "}")
-		var verbs []string
-		for _, v := range r.verbs {
-			verbs = append(verbs, path+":"+v)
-		}
+		verbs := r.verbs
 		if verbs == nil {
-			verbs = []string{path}
+			verbs = []string{""}
 		}
-		for _, p := range verbs {
+		for _, verb := range verbs {
+			p := path
+			if verb != "" {
+				p += ":" + verb
+			}
 			if paths[p] == nil {
 				paths[p] = map[string]any{}
 			}
-			paths[p][strings.ToLower(r.method)] = r.operation(path)
+			paths[p][strings.ToLower(r.method)] = r.operation(path, verb)
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -334,8 +383,11 @@ func serveOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// operation describes one method of a path.
-func (r *route) operation(path string) map[string]any {
+// refusals are the statuses that all routes may answer.
+var refusals = []int{http.StatusUnauthorized, http.StatusForbidden}
+
+// operation describes one method of a path, with a verb or "".
+func (r *route) operation(path, verb string) map[string]any {
 	var params []map[string]any
 	for _, name := range []string{"queue", "id"} {
 		if strings.Contains(path, "{"+name+"}") {
@@ -343,10 +395,13 @@ func (r *route) operation(path string) map[string]any {
 		}
 	}
 	for _, p := range r.params {
+		if verb != "" && p.verbs != nil && !slices.Contains(p.verbs, verb) {
+			continue
+		}
 		params = append(params, map[string]any{"name": p.name, "in": "query", "description": p.text, "schema": map[string]any{"type": p.kind}})
 	}
 	responses := map[string]any{}
-	for _, s := range r.statuses {
+	for _, s := range slices.Concat(r.statuses, refusals) {
 		response := map[string]any{"description": http.StatusText(s)}
 		switch {
 		case s >= 400:

@@ -46,6 +46,9 @@ export async function act(method, path, say, body) {
   }
 }
 
+// changed says that something was done to a job, or that its state was not for it.
+export const changed = (say) => (answer) => (answer.changed > 0 ? say : 'Nothing was done: the job is in another state by now.')
+
 // mayAct reports whether the pages have buttons.
 export const mayAct = () => live.node?.dashboard === 'yes'
 

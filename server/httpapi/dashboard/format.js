@@ -67,7 +67,7 @@ export const key = (name) => encodeURIComponent(name).replace(/[!'()*]/g, (c) =>
 // sameKey makes a key that somebody typed like those that the server says.
 export function sameKey(k) {
   try {
-    return key(decodeURIComponent(k))
+    return key(decodeURIComponent(k.replace(/%(?![0-9A-Fa-f]{2})/g, '%25')))
   } catch {
     return k // it is no text
   }

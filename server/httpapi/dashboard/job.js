@@ -1,4 +1,4 @@
-import { act, ask, get, mayAct, poll } from './api.js'
+import { act, ask, changed, get, mayAct, poll } from './api.js'
 import { attr, badge, button, fill, h, text } from './dom.js'
 import { bytes, client, count, key, shortNode, span, time } from './format.js'
 import { delayed, jobPath } from './queue.js'
@@ -26,9 +26,31 @@ function hex(data) {
   return lines.join('\n')
 }
 
+// indent breaks JSON into lines. It is not read, so that numbers and names stay as they
+// were written.
+function indent(json) {
+  let out = ''
+  let depth = 0
+  const line = () => `\n${'  '.repeat(depth)}`
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{[]\s*[}\]]|[{}[\],:]|[^\s{}[\],:"]+/g)) {
+    if (token === '{' || token === '[') {
+      depth++
+      out += token + line()
+    } else if (token === '}' || token === ']') {
+      depth--
+      out += line() + token
+    } else if (token === ',') {
+      out += token + line()
+    } else {
+      out += token === ':' ? ': ' : token.replace(/^([{[])\s*([}\]])$/, '$1$2')
+    }
+  }
+  return out
+}
+
 const forms = {
-  text: (job) => new TextDecoder().decode(raw(job)),
-  json: (job) => JSON.stringify(JSON.parse(forms.text(job)), null, 2),
+  text: (job) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(raw(job)),
+  json: (job) => indent(job.body),
   hex: (job) => hex(raw(job)),
 }
 
@@ -68,21 +90,25 @@ function viewer() {
   }
 }
 
+// queueKey is the queue of a job as paths have it.
+const queueKey = (job) => job.queueKey ?? key(job.queue)
+
 // timeline is what happened to a job, and what will, if nobody does anything.
 function timeline(job) {
   const made = job.ctime / 1e6
   const list = [[made, 'made']]
-  if (job.delay > 0) list.push([made + job.delay * 1000, delayed(job) ? 'queued, after its delay' : 'delay ended'])
+  const due = made + job.delay * 1000
+  if (job.delay > 0 && (delayed(job) || due < now())) list.push([due, delayed(job) ? 'queued, after its delay' : 'delay ended'])
   const deliveries = job.nacks + job.additionalDeliveries
   const past = []
-  if (job.nacks > 0) past.push(`given back ${count(job.nacks)} times`)
-  if (job.additionalDeliveries > 0) past.push(`delivered again ${count(job.additionalDeliveries)} times`)
+  if (job.nacks > 0) past.push(`given back ${count(job.nacks)} ×`)
+  if (job.additionalDeliveries > 0) past.push(`delivered again ${count(job.additionalDeliveries)} ×`)
   if (job.tries > 0) past.push(`${count(job.tries)}${job.maxTries > 0 ? ` of ${count(job.maxTries)}` : ''} tries used`)
   if (deliveries > 0 || job.tries > 0) list.push([null, past.join(', ')])
   if (job.state === 'dead') list.push([null, job.reason ? `dead: ${job.reason}` : 'dead'])
   if (job.state === 'acked') list.push([null, 'acknowledged'])
   if (job.state === 'queued') list.push([now(), 'now in its queue'])
-  if (job.backingOff > 0) list.push([now() + job.backingOff, 'queued, after its back-off'])
+  if (job.backingOff > 0) list.push([now() + (job.nextAwakeWithin ?? 0), 'queued, after its back-off'])
   if (job.state === 'active' && !delayed(job) && job.nextRequeueWithin) list.push([now() + job.nextRequeueWithin, 'queued again, unless acknowledged'])
   list.push([now() + job.ttl * 1000, 'deleted, as its TTL ends'])
   return list
@@ -104,12 +130,13 @@ const labels = {
 }
 
 const seconds = new Set(['retry', 'ttl', 'delay', 'backoffBase', 'backoffMax'])
-const milliseconds = new Set(['nextRequeueWithin', 'nextAwakeWithin', 'backingOff'])
+const milliseconds = new Set(['nextRequeueWithin', 'nextAwakeWithin'])
 
 function value(name, v) {
   if (v === null || v === '') return '–'
   if (name === 'ctime') return time(v / 1e6)
   if (name === 'maxTries' && v === 0) return 'no bound'
+  if (name === 'backingOff') return v ? 'yes' : 'no'
   if (seconds.has(name)) return v === 0 ? (name === 'retry' ? '0 s: at most once' : '0 s') : `${count(v)} s`
   if (milliseconds.has(name)) return span(v)
   return typeof v === 'number' ? count(v) : Array.isArray(v) ? v.join(', ') : v
@@ -128,9 +155,12 @@ export function job([id]) {
     h('div', null, h('section', null, h('h2', null, 'Timeline'), line), h('section', null, h('h2', null, 'Fields'), facts)))
 
   let gone = false // it does not come back
+  let known = null // of the job
   const load = poll(1000, async () => {
     try {
-      show(await get(jobPath(id)))
+      const answer = await get(`${jobPath(id)}${known ? '?body=false' : ''}`)
+      known = { ...known, ...answer } // the body stays what it was
+      show(known)
     } catch (error) {
       gone = error.status === 404
       all.hidden = actions.hidden = true
@@ -151,8 +181,8 @@ export function job([id]) {
     }
     body.update(j)
     drawTimeline(line, j)
-    const names = [...Object.keys(labels), ...Object.keys(j)].filter((n, i, list) => n in j && list.indexOf(n) === i && !['body', 'encoding', 'nodesDelivered', 'nodesConfirmed'].includes(n))
-    fill(facts, names.map((n) => h('div', null, h('dt', null, labels[n] ?? n), h('dd', null, n === 'queue' ? h('a', { href: `#/queue/${key(j.queue)}` }, j.queue) : value(n, j[n])))))
+    const names = [...Object.keys(labels), ...Object.keys(j)].filter((n, i, list) => n in j && list.indexOf(n) === i && !['body', 'encoding', 'queueKey', 'nodesDelivered', 'nodesConfirmed'].includes(n))
+    fill(facts, names.map((n) => h('div', null, h('dt', null, labels[n] ?? n), h('dd', null, n === 'queue' ? h('a', { href: `#/queue/${queueKey(j)}` }, j.queue) : value(n, j[n])))))
     const peers = new Map(live.node.peers.map((p) => [p.id, p]))
     fill(copies, (j.nodesDelivered ?? []).map((n) => {
       const peer = peers.get(n)
@@ -164,7 +194,7 @@ export function job([id]) {
   function buttons(j) {
     const path = jobPath(id)
     const to = async (verb, said, query = '') => {
-      await act('POST', `${path}:${verb}${query}`, said)
+      await act('POST', `${path}:${verb}${query}`, changed(said))
       load(true)
     }
     fill(actions,
@@ -180,7 +210,7 @@ export function job([id]) {
       }),
       button('Delete…', async () => {
         if (!await ask('Delete the job?', 'It is acknowledged, so all nodes forget it.', 'Delete', { dangerous: true })) return
-        if (await act('DELETE', path, 'Deleted.') !== undefined) location.hash = `#/queue/${key(j.queue)}`
+        if (await act('DELETE', path, 'Deleted.') !== undefined) location.hash = `#/queue/${queueKey(j)}`
       }, 'danger'))
     attr(actions, 'aria-label', 'What to do with the job')
   }

@@ -9,7 +9,8 @@ export const here = (path) => `${location.origin}${path}`
 
 // live is what is known. Clock is how far the node's clock is ahead, milliseconds; since
 // is when it was heard last, of this machine's clock.
-export const live = { connected: false, since: 0, node: null, queues: new Map(), history: new Map(), step: 5, samples: 180, clock: 0 }
+// locked is whether it asks for a password.
+export const live = { connected: false, locked: false, since: 0, node: null, queues: new Map(), history: new Map(), step: 5, samples: 180, clock: 0 }
 
 // The parts of a sample: jobs that came and left a second, and jobs that were queued.
 export const IN = 0
@@ -61,15 +62,16 @@ function seen(data) {
   live.node = data.node
   live.clock = data.at - Date.now()
   live.connected = true
+  live.locked = false
   live.since = Date.now()
   tell()
 }
 
 const tell = () => listeners.forEach((listener) => listener())
 
-// connect follows the node. A browser gives up on an answer that is an error; the node
-// may just be restarting.
-export function connect() {
+// connect follows the node. A browser gives up on an answer that is an error: the node
+// may be restarting, or ask for a password, for which it is asked then.
+function connect() {
   source?.close()
   source = new EventSource(here('/v1/events'))
   source.addEventListener('state', (e) => state(JSON.parse(e.data)))
@@ -77,6 +79,22 @@ export function connect() {
   source.addEventListener('error', () => {
     live.connected = false
     tell()
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 3000)
+    if (source.readyState === EventSource.CLOSED) setTimeout(retry, 3000)
   })
+}
+
+async function retry() {
+  const answer = await fetch(here('/v1/nodes')).catch(() => null)
+  live.locked = answer?.status === 401
+  if (!document.hidden) connect()
+}
+
+// follow keeps what is known up to date while the page is seen: browsers have few
+// connections for all pages of a node.
+export function follow() {
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) connect()
+    else source?.close()
+  })
+  connect()
 }

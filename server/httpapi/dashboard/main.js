@@ -1,6 +1,6 @@
 import { attr, h, text } from './dom.js'
 import { key, time } from './format.js'
-import { connect, listen, live } from './live.js'
+import { follow, listen, live } from './live.js'
 import { overview } from './overview.js'
 import { queue } from './queue.js'
 import { job } from './job.js'
@@ -16,7 +16,7 @@ let view = null
 // route is the view that the URL names, and what of it.
 function route() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, '').split('/')
-  return { name: name in views ? name : '', rest }
+  return { name: Object.hasOwn(views, name) ? name : '', rest }
 }
 
 // decoded is a part of the URL that is a job's id.
@@ -50,7 +50,7 @@ function update() {
   attr(status, 'class', `live ${live.connected ? 'on' : ''}`)
   const lost = !live.connected && live.node !== null
   offline.hidden = !lost
-  if (lost) text(offline, `No connection since ${time(live.since)}: what you see is old.`)
+  if (lost) text(offline, `No connection since ${time(live.since)}: what you see is old.${live.locked ? ' The node asks for a password: load the page anew.' : ''}`)
   attr(main, 'class', lost && 'old')
   if (live.node && view) view.update()
 }
@@ -101,4 +101,4 @@ window.addEventListener('hashchange', () => navigate(false))
 listen(update)
 main.replaceChildren(h('p', { class: 'empty' }, 'Connecting…'))
 navigate(true)
-connect()
+follow()

@@ -13,7 +13,7 @@ function marks(q) {
   const list = []
   if (q.pause !== 'none') list.push(badge(q.pause === 'all' ? 'paused' : `paused ${q.pause}`, 'warn'))
   const open = q.pause === 'none' || q.pause === 'in'
-  if (open && q.queued > 0 && q.consumers === 0 && q.out === 0 && idle(q.key)) list.push(badge('backlog, no consumer', 'bad'))
+  if (open && q.listed !== false && q.queued > 0 && q.consumers === 0 && q.out === 0 && idle(q.key)) list.push(badge('backlog, no consumer', 'bad'))
   return list
 }
 
@@ -143,7 +143,7 @@ export function overview() {
     for (const name of ['queued', 'active', 'delayed', 'dead']) figures.set(name, short(jobs[name]))
     figures.set('in', rate(node.in))
     figures.set('out', rate(node.out))
-    figures.set('clients', count(node.clients), waiting)
+    figures.set('clients', `${count(node.clients)} `, waiting)
     text(waiting, `${count(node.blocked)} waiting`)
     figures.set('memory', bytes(node.memoryUsedBytes), memory.el)
     memory.el.hidden = node.memoryMaxBytes === 0

@@ -1,4 +1,4 @@
-import { act, ask, everywhere, get, mayAct, notice, poll, where } from './api.js'
+import { act, ask, changed, everywhere, get, mayAct, notice, poll, where } from './api.js'
 import { button, fill, h, keyed, row, table, text } from './dom.js'
 import { count, name, rate, sameKey, short, shortJob, span } from './format.js'
 import { backlog, flow, tiles } from './chart.js'
@@ -65,6 +65,8 @@ function updateJob({ cells }, j) {
   text(cells.next, next(j))
 }
 
+const drafts = new Map() // what was typed to be added to a queue, by field
+
 // adding is the form that adds a job.
 function adding(k, done) {
   const field = (id, label, hint) => [h('label', { for: `add-${id}` }, label), h('input', { id: `add-${id}`, name: id, type: 'text', inputmode: 'numeric', placeholder: hint, autocomplete: 'off' })]
@@ -79,6 +81,7 @@ function adding(k, done) {
     }
     if (await act('POST', `${path(k)}/jobs?${query}`, (a) => `Added ${a.id}.`, new Blob([body.value]))) {
       body.value = ''
+      drafts.delete(k)
       body.focus()
       done()
     }
@@ -86,13 +89,16 @@ function adding(k, done) {
     h('p', null, h('label', { for: 'add-body' }, 'Body'), body),
     h('div', { class: 'options' }, options.map(([id, label, hint]) => h('p', null, field(id, label, hint)))),
     h('p', { class: 'buttons' }, h('button', { class: 'primary' }, 'Add the job')))
-  return h('details', null, h('summary', null, 'Add a job'), form)
+  const draft = drafts.get(k)
+  for (const [id, value] of draft ?? []) form.elements[id].value = value
+  form.addEventListener('input', () => drafts.set(k, new FormData(form)))
+  return h('details', { open: draft !== undefined }, h('summary', null, 'Add a job'), form)
 }
 
 let byKeys = false // the last tab was chosen by keys: the next has the focus
 
 // What is shown of a queue that is not listed.
-const nothing = { live: false, queued: 0, active: 0, delayed: 0, dead: 0, oldest: 0, consumers: 0, pause: 'none', in: 0, out: 0 }
+const nothing = { listed: false, live: false, queued: 0, active: 0, delayed: 0, dead: 0, oldest: 0, consumers: 0, pause: 'none', in: 0, out: 0 }
 
 export function queue([typed, wanted]) {
   const k = sameKey(typed)
@@ -104,6 +110,7 @@ export function queue([typed, wanted]) {
     ['consumers', 'Waiting']])
   const totals = h('p', { class: 'muted' })
   const charts = [backlog(k), flow(k)]
+  const graphs = h('div', { class: 'charts' }, charts.map((c) => c.el))
   const jobColumns = { next: nextColumns, dead: deadColumns }[current.name] ?? columns
   const jobs = table('Jobs', jobColumns)
   const empty = h('p', { class: 'empty' }, 'Loading…')
@@ -160,7 +167,7 @@ export function queue([typed, wanted]) {
   more.hidden = true
 
   async function kick(j) {
-    if (await act('POST', `${jobPath(j.id)}:kick`, 'Queued again.')) again()
+    if (await act('POST', `${jobPath(j.id)}:kick`, changed('Queued again.'))) again()
   }
 
   function show() {
@@ -232,15 +239,17 @@ export function queue([typed, wanted]) {
   const form = adding(k, again)
   const el = h('div', null,
     h('div', { class: 'head' }, h('h1', null, title, ' ', badges), actions),
-    figures.el, h('div', { class: 'charts' }, charts.map((c) => c.el)), totals, form,
+    figures.el, graphs, totals, form,
     h('section', null, list, h('div', { class: 'card', role: 'tabpanel', id: 'jobs', 'aria-labelledby': `tab-${current.name}` }, jobs.el, empty), more))
 
   function render(q) {
     for (const n of ['queued', 'active', 'delayed', 'dead', 'consumers']) figures.set(n, short(q[n]))
     for (const n of ['queued', 'active', 'delayed', 'dead']) text(counts[n], q[n] > 0 ? ` ${short(q[n])}` : '')
     figures.set('oldest', q.oldest === 0 ? '–' : span(now() - q.oldest))
-    figures.set('in', rate(q.in))
-    figures.set('out', rate(q.out))
+    const listed = q.listed !== false // else there are no rates
+    figures.set('in', listed ? rate(q.in) : '–')
+    figures.set('out', listed ? rate(q.out) : '–')
+    graphs.hidden = !listed
     charts[0].update(q.queued)
     charts[1].update(q.in, q.out)
     mark(badges, q)
