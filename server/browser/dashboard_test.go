@@ -182,7 +182,7 @@ func TestAllNodes(t *testing.T) {
 	b.tile("queued", "0")
 	nodes[1].Stop(t)
 	b.visit("#/")
-	b.see("unlinked")
+	b.until("/unlinked|suspect|failed/.test(document.body.innerText)")
 	nodes[0].Stop(t)
 	b.see("No connection since")
 	b.allow("net::ERR_EMPTY_RESPONSE", "net::ERR_CONNECTION_RESET", "net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")

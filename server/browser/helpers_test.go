@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long the page may take to show what it should.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // tab is a page in a browser of its own, which must not complain about anything.
 type tab struct {
