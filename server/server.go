@@ -180,6 +180,9 @@ func (s *Server) Close() (err error) {
 	return err
 }
 
+// Loading reports whether the append-only file is being loaded, and clients are told so.
+func (s *Server) Loading() bool { return s.loading.Load() }
+
 // Addrs returns the addresses the server listens on.
 func (s *Server) Addrs() []net.Addr {
 	addrs := make([]net.Addr, len(s.listeners))

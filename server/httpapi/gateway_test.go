@@ -282,18 +282,6 @@ func TestLongPoll(t *testing.T) {
 	require.Len(t, seen, clients)
 }
 
-// A poll may take longer than a request may take to arrive.
-func TestLongPollIsLong(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("it waits for 32 s")
-	}
-	s := start(t)
-	begun := time.Now()
-	s.ok(204, "POST", "/v1/queues/q/jobs:get?wait=32s", "")
-	require.Greater(t, time.Since(begun), 31*time.Second)
-}
-
 // blocked waits until so many consumers do.
 func (s *site) blocked(n int) {
 	s.t.Helper()

@@ -3,7 +3,8 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -28,9 +29,18 @@ func (s *still) Password() string   { return "" }
 func (s *still) Figures() Figures   { return s.change(func(*Figures) {}) }
 func (s *still) Dashboard() string  { return "ro" }
 func (s *still) MaxJob() int64      { return 1 }
-func (s *still) Call(context.Context, string, ...[][]byte) (*Answer, error) {
-	return nil, errors.New("nothing is called")
+
+// Call answers that there is no job, after a while.
+func (s *still) Call(ctx context.Context, _ string, _ ...[][]byte) (*Answer, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(callTakes):
+	}
+	return &Answer{Values: []any{nil}, Done: func(bool, bool) {}}, nil
 }
+
+const callTakes = 2 * time.Second
 
 // change changes the figures, and returns a copy of them.
 func (s *still) change(f func(f *Figures)) Figures {
@@ -176,4 +186,18 @@ func TestWatchIsSlow(t *testing.T) {
 		}
 		require.Nil(t, w.subscribe())
 	})
+}
+
+// A poll may take longer than a request may take to arrive, or to be answered.
+func TestLongPollOutlivesDeadlines(t *testing.T) {
+	t.Parallel()
+	side := New(&still{})
+	site := httptest.NewUnstartedServer(side)
+	site.Config.ReadTimeout, site.Config.WriteTimeout = callTakes/10, callTakes/5
+	site.Start()
+	t.Cleanup(site.Close)
+	res, err := http.Post(site.URL+"/v1/queues/q/jobs:get?wait=60s", "", nil)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusNoContent, res.StatusCode)
 }

@@ -53,7 +53,7 @@ func StartWith(t testing.TB, change func(*server.Options), directives ...string)
 	go func() { s.done <- broker.Run(ctx) }()
 	t.Cleanup(func() { s.Stop(t) })
 	if policy() != "" {
-		loaded(t, s.Addr) // which may take a while on a busy machine
+		Until(t, "the broker has loaded its log", patience, func() bool { return !broker.Loading() })
 	}
 	return s
 }

@@ -205,11 +205,3 @@ func base(dir string) []string {
 	}
 	return args
 }
-
-// loaded waits until a broker has loaded its log.
-func loaded(t testing.TB, addr string) {
-	t.Helper()
-	c := Dial(t, addr)
-	Until(t, "the broker has loaded its log", patience, func() bool { return !strings.HasPrefix(c.Do("PING"), "-LOADING") })
-	require.NoError(t, c.Conn.Close())
-}
