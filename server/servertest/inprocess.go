@@ -28,7 +28,8 @@ type Server struct {
 // clusterName keeps test servers away from whatever else runs on this machine.
 var clusterName = fmt.Sprint("test-", os.Getpid())
 
-// Start runs a broker on a free port of 127.0.0.1 until the test ends. The
+// Start runs a broker on a free port of 127.0.0.1 until the test ends, and waits
+// until it has loaded its log, which on a busy machine clients hear of. The
 // directives are written as on the command line: "--maxmemory", "1mb".
 func Start(t testing.TB, directives ...string) *Server {
 	t.Helper()
@@ -52,9 +53,7 @@ func StartWith(t testing.TB, change func(*server.Options), directives ...string)
 	s := &Server{Addr: broker.Addrs()[0].String(), Config: set, Broker: broker, stop: cancel, done: make(chan error, 1)}
 	go func() { s.done <- broker.Run(ctx) }()
 	t.Cleanup(func() { s.Stop(t) })
-	if policy() != "" {
-		Until(t, "the broker has loaded its log", patience, func() bool { return !broker.Loading() })
-	}
+	Until(t, "the broker has loaded its log", patience, func() bool { return !broker.Loading() })
 	return s
 }
 
