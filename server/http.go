@@ -110,6 +110,9 @@ func (f front) Admits(address string) bool {
 // Password implements httpapi.Broker.
 func (f front) Password() string { return f.s.cfg.Get().RequirePass }
 
+// Queues implements httpapi.Broker.
+func (f front) Queues() []node.QueueStat { return f.s.listed.list(f.s.node) }
+
 // Dashboard implements httpapi.Broker.
 func (f front) Dashboard() string { return f.s.cfg.Get().Dashboard }
 
@@ -138,7 +141,6 @@ func (f front) Figures() httpapi.Figures {
 			fig.Commands = append(fig.Commands, httpapi.Command{Name: row.name, Calls: calls})
 		}
 	}
-	fig.Queues = s.listed.list(s.node)
 	for _, m := range s.cluster.Members() {
 		switch {
 		case m.Self:
@@ -173,24 +175,20 @@ func (l *listed) list(n *node.Node) []node.QueueStat {
 		l.names = nil
 		return list
 	}
-	if l.names == nil {
-		list = list[:most]
-	} else {
-		list = list[:0]
-		known := make(map[string]bool, len(l.names))
-		for _, name := range l.names {
-			if q, ok := n.QueueStat([]byte(name)); ok {
-				list = append(list, q)
-				known[name] = true
-			}
+	list = list[:0]
+	known := make(map[string]bool, len(l.names))
+	for _, name := range l.names {
+		if q, ok := n.QueueStat([]byte(name)); ok {
+			list = append(list, q)
+			known[name] = true
 		}
-		n.ScanQueues(0, -1, true, func(q node.QueueStat) bool {
-			if len(list) < most && !known[q.Name] {
-				list = append(list, q)
-			}
-			return len(list) < most
-		})
 	}
+	n.ScanQueues(0, -1, true, func(q node.QueueStat) bool {
+		if len(list) < most && !known[q.Name] {
+			list = append(list, q)
+		}
+		return len(list) < most
+	})
 	l.names = l.names[:0]
 	for i := range list {
 		l.names = append(l.names, list[i].Name)

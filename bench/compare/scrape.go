@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/disqo/disqo/bench"
@@ -23,9 +22,7 @@ func (b *broker) scrape(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, rest, _ := strings.Cut(text, "http_port:")
-		port, _, _ := strings.Cut(rest, "\r\n")
-		url := "http://" + net.JoinHostPort(host, port) + "/metrics"
+		url := "http://" + net.JoinHostPort(host, bench.Field(text, "http_port")) + "/metrics"
 		if err := take(ctx, url); err != nil {
 			return err
 		}

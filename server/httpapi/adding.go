@@ -16,38 +16,38 @@ import (
 // addOptions are ADDJOB's that take a number, as query parameters.
 var addOptions = []string{"replicate", "sync", "delay", "retry", "ttl", "maxlen", "priority", "maxtries"}
 
-// adding makes an ADDJOB of a queue, a body and the parameters of a request.
-func adding(queue string, body []byte, params map[string][]string) ([][]byte, error) {
+// adding is what stands behind the body in an ADDJOB: its timeout and its options.
+func adding(p map[string]string) ([][]byte, error) {
 	timeout := addTimeout
-	var options [][]byte
-	for name, values := range params {
-		value := values[len(values)-1]
-		switch lower := strings.ToLower(name); {
-		case slices.Contains(addOptions, lower):
-			options = append(options, []byte(lower), []byte(value))
-		case lower == "backoff":
-			first, last, ok := strings.Cut(value, ",")
-			if !ok {
-				return nil, bad("backoff takes two times in seconds: backoff=1,3600")
-			}
-			options = append(options, words(lower, first, last)...)
-		case lower == "async":
-			if on, err := strconv.ParseBool(value); err != nil {
-				return nil, bad("async is true or false")
-			} else if on {
-				options = append(options, []byte(lower))
-			}
-		case lower == "timeout":
-			var err error
-			if timeout, err = duration(value, time.Hour); err != nil {
-				return nil, err
-			}
-		default:
-			return nil, bad("there is no parameter %q", name)
+	if value, given := p["timeout"]; given {
+		var err error
+		if timeout, err = duration(value, time.Hour); err != nil {
+			return nil, err
 		}
 	}
-	cmd := [][]byte{[]byte("ADDJOB"), []byte(queue), body, []byte(strconv.FormatInt(timeout.Milliseconds(), 10))}
-	return append(cmd, options...), nil
+	options := words(strconv.FormatInt(timeout.Milliseconds(), 10))
+	for _, name := range addOptions {
+		if value, given := p[name]; given {
+			options = append(options, words(name, value)...)
+		}
+	}
+	if value, given := p["backoff"]; given {
+		first, last, ok := strings.Cut(value, ",")
+		if !ok {
+			return nil, bad("backoff takes two times in seconds: backoff=1,3600")
+		}
+		options = append(options, words("backoff", first, last)...)
+	}
+	async, err := flag(p, "async", false)
+	if async {
+		options = append(options, words("async")...)
+	}
+	return options, err
+}
+
+// addjob makes an ADDJOB.
+func addjob(queue string, body []byte, options [][]byte) [][]byte {
+	return append([][]byte{[]byte("ADDJOB"), []byte(queue), body}, options...)
 }
 
 // add is POST /v1/queues/{q}/jobs.
@@ -66,12 +66,11 @@ func (g gateway) add(w http.ResponseWriter, r *http.Request) {
 		g.addMany(w, r, raw)
 		return
 	}
-	cmd, err := adding(r.PathValue("queue"), raw, r.URL.Query())
-	if err != nil {
-		refuse(w, err)
-		return
+	options, err := adding(parameters(r))
+	var v any
+	if err == nil {
+		v, err = g.ask(r, addjob(r.PathValue("queue"), raw, options))
 	}
-	v, err := g.ask(r, cmd)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -90,18 +89,19 @@ func (g gateway) addMany(w http.ResponseWriter, r *http.Request, raw []byte) {
 		refuse(w, bad("a batch has 1 to %d jobs, not %d", batchMost, len(list)))
 		return
 	}
+	options, err := adding(parameters(r))
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 	commands := make([][][]byte, len(list))
 	for i, item := range list {
 		b, err := batched(item)
 		if err != nil {
-			err = bad("job %d of the batch: %v", i, err)
-		} else {
-			commands[i], err = adding(r.PathValue("queue"), b, r.URL.Query())
-		}
-		if err != nil {
-			refuse(w, err)
+			refuse(w, bad("job %d of the batch: %v", i, err))
 			return
 		}
+		commands[i] = addjob(r.PathValue("queue"), b, options)
 	}
 	a, err := g.b.Call(r.Context(), r.RemoteAddr, commands...)
 	if err != nil {
@@ -127,31 +127,26 @@ func (g gateway) addMany(w http.ResponseWriter, r *http.Request, raw []byte) {
 
 // batched returns the body of an item of a batch.
 func batched(item json.RawMessage) ([]byte, error) {
+	var one struct {
+		Body     *string
+		Encoding string
+	}
 	var text *string
-	if json.Unmarshal(item, &text) != nil {
-		var one struct {
-			Body     *string
-			Encoding string
-		}
+	if json.Unmarshal(item, &text) == nil {
+		one.Body = text
+	} else {
 		d := json.NewDecoder(bytes.NewReader(item))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&one); err != nil {
 			return nil, fmt.Errorf("no text, and no object with body and encoding: %w", err)
 		}
-		if one.Encoding == "base64" && one.Body != nil {
-			return (&body{*one.Body, one.Encoding}).bytes()
-		}
-		if one.Encoding != "" && one.Encoding != "text" {
-			return nil, fmt.Errorf("encoding %q: text and base64 are known", one.Encoding)
-		}
-		text = one.Body
 	}
-	if text == nil {
+	if one.Body == nil {
 		return nil, errors.New("no text, and no object with a body")
 	}
 	// What is no text in JSON is replaced when it is read.
-	if strings.ContainsRune(*text, utf8.RuneError) && !bytes.ContainsRune(item, utf8.RuneError) && !bytes.Contains(bytes.ToLower(item), []byte(`\ufffd`)) || !utf8.Valid(item) {
+	if strings.ContainsRune(*one.Body, utf8.RuneError) && !bytes.ContainsRune(item, utf8.RuneError) && !bytes.Contains(bytes.ToLower(item), []byte(`\ufffd`)) || !utf8.Valid(item) {
 		return nil, errors.New("it is no Unicode text; send it as base64")
 	}
-	return []byte(*text), nil
+	return (&body{*one.Body, one.Encoding}).bytes()
 }

@@ -24,9 +24,13 @@ func (g gateway) peek(w http.ResponseWriter, r *http.Request) {
 	found, _ := v.([]any)
 	jobs := make([]map[string]any, 0, len(found))
 	for _, item := range found {
-		if d, ok := newDelivered(item); ok {
-			raw, _ := item.([]any)[2].([]byte)
-			jobs = append(jobs, shorten(map[string]any{"queue": d.Queue, "id": d.ID, "body": d.Text, "encoding": d.Encoding}, raw))
+		if list, _ := item.([]any); len(list) >= 3 {
+			queue, _ := list[0].([]byte)
+			raw, _ := list[2].([]byte)
+			name, _ := shownQueue(queue)
+			job := map[string]any{"queue": name, "id": plain(list[1])}
+			putStart(job, raw)
+			jobs = append(jobs, job)
 		}
 	}
 	answer(w, http.StatusOK, map[string]any{"jobs": jobs})

@@ -25,12 +25,11 @@ func newDelivered(v any) (d delivered, ok bool) {
 	if len(list) < 3 {
 		return d, false
 	}
-	text := func(v any) string { b, _ := v.([]byte); return string(b) }
+	queue, _ := list[0].([]byte)
+	id, _ := list[1].([]byte)
 	raw, _ := list[2].([]byte)
-	d = delivered{Queue: label(text(list[0])), ID: text(list[1]), body: newBody(raw)}
-	if name := text(list[0]); d.Queue != name {
-		d.QueueKey = pathKey(name)
-	}
+	d = delivered{ID: string(id), body: newBody(raw)}
+	d.Queue, d.QueueKey = shownQueue(queue)
 	if len(list) == 7 {
 		nacks, _ := list[4].(int64)
 		extra, _ := list[6].(int64)
@@ -41,32 +40,25 @@ func newDelivered(v any) (d delivered, ok bool) {
 
 // get is POST /v1/queues/{q}/jobs:get.
 func (g gateway) get(w http.ResponseWriter, r *http.Request) {
-	cmd := words("GETJOB")
+	p := parameters(r)
+	counters, err := flag(p, "withcounters", false)
 	wait := time.Duration(0)
-	var err error
-	for name, values := range r.URL.Query() {
-		switch value := values[len(values)-1]; name {
-		case "wait":
-			wait, err = duration(value, waitMost)
-		case "count":
-			cmd = append(cmd, words("COUNT", value)...)
-		case "withcounters":
-			var on bool
-			if on, err = strconv.ParseBool(value); err == nil && on {
-				cmd = append(cmd, words("WITHCOUNTERS")...)
-			}
-		default:
-			err = bad("there is no parameter %q", name)
-		}
-		if err != nil {
-			refuse(w, err)
-			return
-		}
+	if value, given := p["wait"]; given && err == nil {
+		wait, err = duration(value, waitMost)
 	}
-	if wait == 0 {
-		cmd = append(cmd, words("NOHANG")...)
-	} else {
-		cmd = append(cmd, words("TIMEOUT", strconv.FormatInt(wait.Milliseconds(), 10))...)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	cmd := words("GETJOB", "NOHANG")
+	if wait > 0 {
+		cmd = words("GETJOB", "TIMEOUT", strconv.FormatInt(wait.Milliseconds(), 10))
+	}
+	if count, given := p["count"]; given {
+		cmd = append(cmd, words("COUNT", count)...)
+	}
+	if counters {
+		cmd = append(cmd, words("WITHCOUNTERS")...)
 	}
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 1<<10)) // so that a client that goes away is noticed
 	patient(w, wait)

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/disqo/disqo/server/node"
 )
 
 // Broker is what is shown. Its methods are called from any goroutine.
@@ -28,8 +30,10 @@ type Broker interface {
 	Admits(address string) bool
 	// Password is what clients have to know, "" if nothing.
 	Password() string
-	// Figures are those of a scrape.
+	// Figures are those of a scrape, but for the queues.
 	Figures() Figures
+	// Queues are up to QueuesMost of them: those that were returned before first.
+	Queues() []node.QueueStat
 	// Dashboard is what its pages may do: "yes", "ro" or "no".
 	Dashboard() string
 	// MaxJob is the size of the largest body of a job.

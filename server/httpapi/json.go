@@ -33,60 +33,62 @@ func (b *body) bytes() ([]byte, error) {
 	return nil, bad("encoding %q: text and base64 are known", b.Encoding)
 }
 
-// fields returns the pairs of SHOW and QSTAT as an object: names in JSON's usual
-// form, the body as text or base64.
-func fields(v any) map[string]any {
-	list, ok := v.([]any)
-	if !ok {
-		return nil
+// shownQueue returns the name of a queue as it is shown, and if that is not the name
+// itself, which is no text then, what paths have for it.
+func shownQueue(raw []byte) (name, key string) {
+	if !utf8.Valid(raw) {
+		key = pathKey(string(raw))
 	}
-	m := map[string]any{}
-	for i := 0; i+1 < len(list); i += 2 {
-		name, _ := list[i].([]byte)
-		value := list[i+1]
-		if string(name) == "body" {
-			raw, _ := value.([]byte)
-			b := newBody(raw)
-			m["body"], m["encoding"] = b.Text, b.Encoding
-			continue
-		}
-		if raw, _ := value.([]byte); (string(name) == "queue" || string(name) == "name") && !utf8.Valid(raw) {
-			m[string(name)], m["queueKey"] = label(string(raw)), pathKey(string(raw))
-			continue
-		}
-		m[camel(string(name))] = plain(value)
-	}
-	return m
+	return label(string(raw)), key
 }
 
-// bodyOf returns the body among the pairs of SHOW.
-func bodyOf(pairs []any) []byte {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if name, _ := pairs[i].([]byte); string(name) == "body" {
-			raw, _ := pairs[i+1].([]byte)
-			return raw
+// fields returns the pairs of SHOW and QSTAT as an object, names in JSON's usual form,
+// and the body by itself.
+func fields(v any) (m map[string]any, body []byte) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, nil
+	}
+	m = map[string]any{}
+	for i := 0; i+1 < len(list); i += 2 {
+		name, _ := list[i].([]byte)
+		raw, _ := list[i+1].([]byte)
+		switch string(name) {
+		case "body":
+			body = raw
+		case "queue", "name":
+			shown, key := shownQueue(raw)
+			if m[string(name)] = shown; key != "" {
+				m["queueKey"] = key
+			}
+		default:
+			m[camel(string(name))] = plain(list[i+1])
 		}
 	}
-	return nil
+	return m, body
+}
+
+// putBody adds a body to a job.
+func putBody(job map[string]any, raw []byte) {
+	b := newBody(raw)
+	job["body"], job["encoding"] = b.Text, b.Encoding
 }
 
 // bodyShown is how much of a body lists of jobs have, bytes.
 const bodyShown = 4096
 
-// shorten cuts the body of a job that is one of a list, at the end of a character if
-// it is text.
-func shorten(job map[string]any, raw []byte) map[string]any {
+// putStart adds what is shown of a body in a list, which ends with a character if it is
+// text.
+func putStart(job map[string]any, raw []byte) {
+	cut := min(len(raw), bodyShown)
+	if cut < len(raw) {
+		job["truncated"] = true
+		for cut > bodyShown-utf8.UTFMax && !utf8.RuneStart(raw[cut]) {
+			cut--
+		}
+	}
+	putBody(job, raw[:cut])
 	job["bodyBytes"] = len(raw)
-	if len(raw) <= bodyShown {
-		return job
-	}
-	cut := bodyShown
-	for cut > bodyShown-utf8.UTFMax && !utf8.RuneStart(raw[cut]) {
-		cut--
-	}
-	b := newBody(raw[:cut])
-	job["body"], job["encoding"], job["truncated"] = b.Text, b.Encoding, true
-	return job
 }
 
 // plain returns a reply as JSON has it.

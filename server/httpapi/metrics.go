@@ -24,8 +24,7 @@ type Figures struct {
 	NetInput, NetOutput   int64 // bytes
 
 	Jobs       node.Counts
-	Queues     []node.QueueStat // up to QueuesMost, in an order that stays
-	QueueCount int              // of all
+	QueueCount int // that are live
 
 	MemoryUsed, MemoryMax int64 // bytes accounted; 0: no bound
 
@@ -184,7 +183,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(jobEvents, float64(f.Jobs.Events[k]), event)
 	}
 	send(queues, float64(f.QueueCount))
-	named := f.Queues[:min(len(f.Queues), queuesScraped)]
+	named := c.b.Queues()
+	named = named[:min(len(named), queuesScraped)]
 	send(queuesRest, float64(max(0, f.QueueCount-len(named))))
 	for i := range named {
 		sendQueue(&named[i], send)

@@ -69,11 +69,11 @@ func mqRefuse(w http.ResponseWriter, err error) {
 
 // mqPut adds an element and returns its key.
 func (g gateway) mqPut(r *http.Request, queue string, value []byte) (any, error) {
-	cmd, err := adding(queue, value, nil)
+	options, err := adding(nil)
 	if err != nil {
 		return nil, err
 	}
-	return g.ask(r, cmd)
+	return g.ask(r, addjob(queue, value, options))
 }
 
 // mqGet gets an element, waiting for one for so long. Done of the answer must be

@@ -103,12 +103,13 @@ func parameters(r *http.Request) map[string]string {
 	return m
 }
 
-// flag returns a parameter that is true or false; one that is not there is false.
-func flag(p map[string]string, name string) (bool, error) {
-	if p[name] == "" {
-		return false, nil
+// flag returns a parameter that is true or false, or what it is if it is not there.
+func flag(p map[string]string, name string, otherwise bool) (bool, error) {
+	value, given := p[name]
+	if !given {
+		return otherwise, nil
 	}
-	on, err := strconv.ParseBool(p[name])
+	on, err := strconv.ParseBool(value)
 	if err != nil {
 		return false, bad("%s is true or false", name)
 	}
@@ -118,12 +119,7 @@ func flag(p map[string]string, name string) (bool, error) {
 const errNoJob Fault = "NOJOB this node does not know the job"
 
 func (g gateway) show(w http.ResponseWriter, r *http.Request) {
-	p := parameters(r)
-	body := true
-	var err error
-	if p["body"] != "" {
-		body, err = flag(p, "body")
-	}
+	body, err := flag(parameters(r), "body", true)
 	var v any
 	if err == nil {
 		v, err = g.ask(r, words("SHOW", r.PathValue("id"), "FULL"))
@@ -135,10 +131,9 @@ func (g gateway) show(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	job := fields(v)
-	if !body {
-		delete(job, "body")
-		delete(job, "encoding")
+	job, raw := fields(v)
+	if body {
+		putBody(job, raw)
 	}
 	answer(w, http.StatusOK, job)
 }
@@ -157,15 +152,11 @@ func (g gateway) remove(w http.ResponseWriter, r *http.Request) {
 
 func (g gateway) jobVerb(w http.ResponseWriter, r *http.Request) {
 	id, verb, ok := split(r.PathValue("id"), "nack", "working", "bury", "kick", "promote")
-	p := parameters(r)
-	var err error
 	if !ok {
-		err = bad("say what to do with the job: :nack, :working, :bury, :kick or :promote")
-	}
-	if err != nil {
-		refuse(w, err)
+		refuse(w, bad("say what to do with the job: :nack, :working, :bury, :kick or :promote"))
 		return
 	}
+	p := parameters(r)
 	name := strings.ToUpper(verb)
 	if verb == "kick" {
 		name = "KICKJOB"
@@ -203,13 +194,14 @@ func (g gateway) queue(w http.ResponseWriter, r *http.Request) {
 		refuse(w, err)
 		return
 	}
-	answer(w, http.StatusOK, fields(v))
+	queue, _ := fields(v)
+	answer(w, http.StatusOK, queue)
 }
 
 func (g gateway) queueVerb(w http.ResponseWriter, r *http.Request) {
 	name, verb, ok := split(r.PathValue("queue"), "pause", "resume", "purge", "kick")
 	p := parameters(r)
-	bcast, err := flag(p, "bcast")
+	bcast, err := flag(p, "bcast", false)
 	if err == nil && !ok {
 		err = bad("say what to do with the queue: :pause, :resume, :purge or :kick")
 	}
@@ -302,7 +294,8 @@ func (g gateway) queues(w http.ResponseWriter, r *http.Request) {
 	a.Done(true, true)
 	for _, v := range a.Values {
 		if v != nil {
-			list = append(list, fields(v))
+			queue, _ := fields(v)
+			list = append(list, queue)
 		}
 	}
 	answer(w, http.StatusOK, map[string]any{"cursor": cursor, "queues": list})
@@ -332,7 +325,9 @@ func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if pairs, ok := v.([]any); ok { // else it is gone by now
-			list = append(list, shorten(fields(pairs), bodyOf(pairs)))
+			job, raw := fields(pairs)
+			putStart(job, raw)
+			list = append(list, job)
 		}
 	}
 	answer(w, http.StatusOK, map[string]any{"cursor": cursor, "jobs": list})

@@ -146,7 +146,7 @@ func (w *watch) snapshot() []byte {
 
 // look updates all that is known, and returns what changed.
 func (w *watch) look(sampled bool) *frame {
-	f, now, since := w.b.Figures(), time.Now(), w.looked
+	f, queues, now, since := w.b.Figures(), w.b.Queues(), time.Now(), w.looked
 	w.looked = now
 	w.looks++
 	w.state = nil
@@ -161,8 +161,8 @@ func (w *watch) look(sampled bool) *frame {
 		out.Sample = map[string]sample{}
 		w.total.sample(out, "", f.Jobs.Jobs[node.ClassQueued])
 	}
-	for i := range f.Queues {
-		q := &f.Queues[i]
+	for i := range queues {
+		q := &queues[i]
 		t, known := w.queues[q.Name]
 		if !known {
 			t = &track{frame: queueFrame{Key: pathKey(q.Name), Name: label(q.Name)}}

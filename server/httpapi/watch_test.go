@@ -20,15 +20,22 @@ import (
 // still is a broker that is what a test says.
 type still struct {
 	mu sync.Mutex
-	f  Figures
+	f  sight
 }
 
-func (s *still) Ready() error       { return NotReady("it is a test") }
-func (s *still) Admits(string) bool { return true }
-func (s *still) Password() string   { return "" }
-func (s *still) Figures() Figures   { return s.change(func(*Figures) {}) }
-func (s *still) Dashboard() string  { return "ro" }
-func (s *still) MaxJob() int64      { return 1 }
+// sight is what is seen of it.
+type sight struct {
+	Figures
+	Queues []node.QueueStat
+}
+
+func (s *still) Ready() error             { return NotReady("it is a test") }
+func (s *still) Admits(string) bool       { return true }
+func (s *still) Password() string         { return "" }
+func (s *still) Figures() Figures         { return s.change(func(*sight) {}).Figures }
+func (s *still) Queues() []node.QueueStat { return s.change(func(*sight) {}).Queues }
+func (s *still) Dashboard() string        { return "ro" }
+func (s *still) MaxJob() int64            { return 1 }
 
 // Call answers that there is no job, after a while.
 func (s *still) Call(ctx context.Context, _ string, _ ...[][]byte) (*Answer, error) {
@@ -43,7 +50,7 @@ func (s *still) Call(ctx context.Context, _ string, _ ...[][]byte) (*Answer, err
 const callTakes = 2 * time.Second
 
 // change changes the figures, and returns a copy of them.
-func (s *still) change(f func(f *Figures)) Figures {
+func (s *still) change(f func(f *sight)) sight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(&s.f)
@@ -54,7 +61,7 @@ func (s *still) change(f func(f *Figures)) Figures {
 
 // moved sets how many jobs came to the first queue, and left it.
 func (s *still) moved(in, out uint64) {
-	s.change(func(f *Figures) {
+	s.change(func(f *sight) {
 		for _, c := range []*node.Counts{&f.Queues[0].Counts, &f.Jobs} {
 			c.Events[node.EventQueued], c.Events[node.EventLeft] = in, out
 		}
@@ -75,7 +82,7 @@ func told(t *testing.T, sub *watcher) (name string, f frame) {
 // bubble runs a watch in virtual time.
 func bubble(t *testing.T, do func(t *testing.T, b *still, w *watch)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &still{f: Figures{Queues: []node.QueueStat{{Name: "a b", Created: time.Now().UnixMilli()}}}}
+		b := &still{f: sight{Queues: []node.QueueStat{{Name: "a b", Created: time.Now().UnixMilli()}}}}
 		w := newWatch(b)
 		done := make(chan struct{})
 		go func() {
@@ -103,7 +110,7 @@ func TestWatchTells(t *testing.T) {
 		require.Equal(t, map[string]series{"": nil}, f.History)
 
 		b.moved(120, 95)
-		b.change(func(f *Figures) { f.Queues[0].Counts.Jobs[node.ClassQueued] = 3 })
+		b.change(func(f *sight) { f.Queues[0].Counts.Jobs[node.ClassQueued] = 3 })
 		name, f = told(t, sub)
 		require.Equal(t, "change", name)
 		require.Equal(t, 20.0, f.Queues[0].In)
@@ -119,10 +126,10 @@ func TestWatchTells(t *testing.T) {
 		require.True(t, f.Sampled)
 		require.Equal(t, map[string]sample{"a%20b": {20, 5, 3}, "": {20, 5, 0}}, f.Sample)
 
-		b.change(func(f *Figures) { f.Queues[0].Pause = node.PauseIn })
+		b.change(func(f *sight) { f.Queues[0].Pause = node.PauseIn })
 		_, f = told(t, sub)
 		require.Equal(t, "in", f.Queues[0].Pause)
-		b.change(func(f *Figures) { f.Queues = nil })
+		b.change(func(f *sight) { f.Queues = nil })
 		_, f = told(t, sub)
 		require.Equal(t, []string{"a%20b"}, f.Gone)
 	})
@@ -145,7 +152,7 @@ func TestWatchRemembers(t *testing.T) {
 
 		// A queue that comes to life anew counts from nothing; one job that went back is
 		// no flood.
-		b.change(func(f *Figures) { f.Queues[0].Created = time.Now().UnixMilli() + 1 })
+		b.change(func(f *sight) { f.Queues[0].Created = time.Now().UnixMilli() + 1 })
 		b.moved(3, 2)
 		sub := w.subscribe()
 		_, _ = told(t, sub)

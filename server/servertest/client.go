@@ -114,11 +114,17 @@ func Need(t testing.TB, programs ...string) string {
 			return path
 		}
 	}
-	if os.Getenv("DISQO_CI") == "1" {
-		t.Fatalf("%s is not installed", programs[0])
-	}
-	t.Skipf("%s is not installed", programs[0])
+	Missing(t, "%s is not installed", programs[0])
 	return ""
+}
+
+// Missing skips a test that lacks something of the machine; in CI it fails.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("DISQO_CI") != "" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
 
 // Until waits for a condition and fails if it does not come. Unlike

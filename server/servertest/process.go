@@ -194,13 +194,11 @@ func ExecFile(t testing.TB, file, dir string) *Process {
 	return p
 }
 
-func policy() string { return os.Getenv("DISQO_TEST_POLICY") }
-
 // base is what brokers of tests are told first. With DISQO_TEST_POLICY in the
 // environment (always, everysec, no) they keep a log, unless a test says otherwise.
 func base(dir string) []string {
 	args := []string{"--bind", "127.0.0.1", "--port", "0", "--dir", dir}
-	if policy := policy(); policy != "" {
+	if policy := os.Getenv("DISQO_TEST_POLICY"); policy != "" {
 		args = append(args, "--appendonly", "yes", "--appendfsync", policy, "--aof-segment-size", "1mb")
 	}
 	return args

@@ -2,7 +2,7 @@ import { button, h } from './dom.js'
 import { here, live } from './live.js'
 
 // request returns the answer of the node; an error has the text that is for people.
-export async function request(method, path, body) {
+async function request(method, path, body) {
   let response
   try {
     response = await fetch(here(path), { method, body, headers: { Accept: 'application/json' } })

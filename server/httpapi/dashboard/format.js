@@ -73,8 +73,8 @@ export function sameKey(k) {
   }
 }
 
-// name is what a key stands for, as far as it is text.
-export function name(k) {
+// decoded is what a key or a part of a URL stands for, as far as it is text.
+export function decoded(k) {
   try {
     return decodeURIComponent(k)
   } catch {

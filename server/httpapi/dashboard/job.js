@@ -56,7 +56,7 @@ const forms = {
 
 function isJSON(job) {
   try {
-    return typeof JSON.parse(job.body) === 'object' && job.encoding === 'text'
+    return job.encoding === 'text' && typeof JSON.parse(job.body) === 'object'
   } catch {
     return false
   }

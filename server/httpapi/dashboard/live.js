@@ -8,8 +8,8 @@ let source = null
 export const here = (path) => `${location.origin}${path}`
 
 // live is what is known. Clock is how far the node's clock is ahead, milliseconds; since
-// is when it was heard last, of this machine's clock.
-// locked is whether it asks for a password.
+// is when it was heard last, of this machine's clock; locked is whether it asks for a
+// password.
 export const live = { connected: false, locked: false, since: 0, node: null, queues: new Map(), history: new Map(), step: 5, samples: 180, clock: 0 }
 
 // The parts of a sample: jobs that came and left a second, and jobs that were queued.

@@ -1,5 +1,5 @@
 import { attr, h, text } from './dom.js'
-import { key, time } from './format.js'
+import { decoded, key, time } from './format.js'
 import { follow, listen, live } from './live.js'
 import { overview } from './overview.js'
 import { queue } from './queue.js'
@@ -17,15 +17,6 @@ let view = null
 function route() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, '').split('/')
   return { name: Object.hasOwn(views, name) ? name : '', rest }
-}
-
-// decoded is a part of the URL that is a job's id.
-const decoded = (part) => {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    return part
-  }
 }
 
 function navigate(first) {

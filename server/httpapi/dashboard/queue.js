@@ -1,6 +1,6 @@
 import { act, ask, changed, everywhere, get, mayAct, notice, poll, where } from './api.js'
 import { button, fill, h, keyed, row, table, text } from './dom.js'
-import { count, name, rate, sameKey, short, shortJob, span } from './format.js'
+import { count, decoded, rate, sameKey, short, shortJob, span } from './format.js'
 import { backlog, flow, tiles } from './chart.js'
 import { mark } from './overview.js'
 import { live, now } from './live.js'
@@ -38,7 +38,7 @@ const path = (k) => `/v1/queues/${k}`
 
 export const jobPath = (id) => `/v1/jobs/${encodeURIComponent(id)}`
 
-export const jobLink = (id) => `#/job/${encodeURIComponent(id)}`
+const jobLink = (id) => `#/job/${encodeURIComponent(id)}`
 
 // next says what will become of a job by itself, or why it is dead.
 function next(j) {
@@ -103,7 +103,7 @@ const nothing = { listed: false, live: false, queued: 0, active: 0, delayed: 0, 
 export function queue([typed, wanted]) {
   const k = sameKey(typed)
   const current = tabs.find((t) => t.name === wanted) ?? tabs[0]
-  const title = name(k)
+  const title = decoded(k)
   const badges = h('span', { class: 'badges' })
   const actions = h('div', { class: 'buttons' })
   const figures = tiles([['queued', 'Queued'], ['active', 'Active'], ['delayed', 'Delayed'], ['dead', 'Dead'], ['oldest', 'Oldest'], ['in', 'In /s'], ['out', 'Out /s'],
