@@ -87,7 +87,7 @@ func TestUse(t *testing.T) {
 	// JSON is shown as it was written; what somebody else did is not said to be done.
 	odd := c.Job("mail", `{"id":12345678901234567890,"a":1.0,"a":[ ],"t":"x, \"{y}"}`, "REPLICATE", "1")
 	require.Equal(t, ":1\r\n", c.Do("BURY", odd, "REASON", strings.Repeat("long", 128)))
-	b.visit("#/job/" + strings.ReplaceAll(odd, "/", "%2F"))
+	b.visit(jobView(odd))
 	b.see("{\n  \"id\": 12345678901234567890,\n  \"a\": 1.0,\n  \"a\": [],\n  \"t\": \"x, \\\"{y}\"\n}")
 	require.LessOrEqual(t, b.ask("document.documentElement.scrollWidth"), 1280.0)
 	require.Equal(t, ":1\r\n", c.Do("KICKJOB", odd))
@@ -220,7 +220,7 @@ func TestKeyboard(t *testing.T) {
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.until("document.querySelector('dialog') === null")
 	require.NotEqual(t, "$-1\r\n", c.Do("SHOW", id))
-	for _, view := range []string{"#/", "#/queue/mail", "#/queue/mail/dead", "#/job/" + strings.ReplaceAll(id, "/", "%2F"), "#/clients", "#/slowlog", "#/aof", "#/config"} {
+	for _, view := range []string{"#/", "#/queue/mail", "#/queue/mail/dead", jobView(id), "#/clients", "#/slowlog", "#/aof", "#/config"} {
 		b.visit(view)
 		b.until("document.querySelector('main h1') !== null")
 		require.Empty(t, b.nameless(), view)
@@ -238,7 +238,7 @@ func TestOnlyLooking(t *testing.T) {
 	b.visit("#/queue/mail")
 	b.tile("queued", "1")
 	require.EqualValues(t, 0, b.ask(buttons))
-	b.visit("#/job/" + strings.ReplaceAll(id, "/", "%2F"))
+	b.visit(jobView(id))
 	b.see("now in its queue")
 	require.EqualValues(t, 0, b.ask(buttons))
 	require.Equal(t, "+OK\r\n", c.Do("CONFIG", "SET", "dashboard", "yes"))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -146,6 +147,9 @@ func (b *tab) visit(hash string) {
 	quoted, _ := json.Marshal(hash)
 	b.ask(fmt.Sprintf("location.hash = %s", quoted))
 }
+
+// jobView is where a job is shown.
+func jobView(id string) string { return "#/job/" + url.PathEscape(id) }
 
 // nameless returns the controls of the page that a screen reader has no name for.
 func (b *tab) nameless() (list []string) {

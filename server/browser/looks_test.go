@@ -124,14 +124,13 @@ func TestLooks(t *testing.T) {
 	require.Equal(t, "+out\r\n", c.Do("PAUSE", "billing", "out"))
 	wait(*lead / 10)
 	servertest.Until(t, "there is a backlog", patience, func() bool { return c.Do("QLEN", "imports") != ":0\r\n" && c.Do("QLEN", "billing") != ":0\r\n" })
-	job := "#/job/" + strings.ReplaceAll(id, "/", "%2F")
 	const shown = "overview-desktop overview-dark overview-phone queue-dark queue-phone job-desktop" // in the docs
 	views := []struct{ name, hash, sees string }{
 		{"overview", "#/", "paused out"},
 		{"queue", "#/queue/webhooks/dead", "410 Gone"},
-		{"job", job, `"order.paid"`},
+		{"job", jobView(id), `"order.paid"`},
 		{"clients", "#/clients", "getjob"},
-		{"slowlog", "#/slowlog", "Slow log"},
+		{"slowlog", "#/slowlog", "Commands that took longer than"},
 		{"aof", "#/aof", "batches written"},
 		{"config", "#/config", "appendfsync"},
 	}
