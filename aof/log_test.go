@@ -336,6 +336,20 @@ func TestBeginWithoutImageIsNoLog(t *testing.T) {
 	require.Equal(t, []string{"there"}, got)
 }
 
+func TestSealedImageThatWasNotCompletedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	b, err := aof.Begin(o)
+	require.NoError(t, err)
+	commit(t, b, "lost")
+	require.NoError(t, b.Rotate())
+	b.Abandon()
+	l, _, got := open(t, o)
+	require.Empty(t, got)
+	require.Empty(t, l.Sealed(), "they were removed")
+	require.Zero(t, l.Sizes().Sealed)
+}
+
 func TestOff(t *testing.T) {
 	t.Parallel()
 	for _, begin := range []bool{false, true} {

@@ -187,7 +187,7 @@ func (l *Log) bury(v *survey) error {
 		return err
 	}
 	head := l.head
-	l.head = nil
+	l.head, l.sealed, l.stats = nil, nil, Sizes{} // the next log has nothing of this one
 	if err := head.file.Close(); err != nil {
 		return fmt.Errorf("aof: closing %s: %w", head.path, err)
 	}
