@@ -79,7 +79,8 @@ func (l *Log) Image() error {
 	return l.remove(old)
 }
 
-// removeFiles unlinks files in that order and syncs the directory.
+// removeFiles unlinks files in that order and syncs the directory, if there are
+// any.
 func removeFiles(fs FS, dir string, names []string) error {
 	if len(names) == 0 {
 		return nil
@@ -89,6 +90,11 @@ func removeFiles(fs FS, dir string, names []string) error {
 			return fmt.Errorf("aof: removing %s: %w", join(dir, name), err)
 		}
 	}
+	return syncDir(fs, dir)
+}
+
+// syncDir makes durable which files a directory has.
+func syncDir(fs FS, dir string) error {
 	if err := fs.SyncDir(dir); err != nil {
 		return fmt.Errorf("aof: syncing %s: %w", dir, err)
 	}
@@ -96,7 +102,8 @@ func removeFiles(fs FS, dir string, names []string) error {
 }
 
 // removeAll removes every segment in a directory, the one that says that the
-// log is empty last.
+// log is empty last. The others are durably gone before it is touched, also if
+// somebody else unlinked them, who was killed before they were.
 func removeAll(fs FS, dir, last string) error {
 	names, err := segmentNames(fs, dir)
 	if err != nil {
@@ -110,6 +117,11 @@ func removeAll(fs FS, dir, last string) error {
 	}
 	if err := removeFiles(fs, dir, others); err != nil || last == "" {
 		return err
+	}
+	if len(others) == 0 {
+		if err := syncDir(fs, dir); err != nil {
+			return err
+		}
 	}
 	return removeFiles(fs, dir, []string{last})
 }
