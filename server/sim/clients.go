@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/disqo/disqo/server/node"
@@ -18,10 +19,13 @@ type clients struct {
 	byID  map[store.ID]*job
 	idle  bool // nobody consumes
 
-	purged map[string]int64 // until when what is added to a queue may be meant by a QPURGE
+	handed map[store.ID][]int64 // when nodes delivered each job, deliveries that were taken back left out
+	purged map[string]int64     // until when what is added to a queue may be meant by a QPURGE
 }
 
-func (c *clients) init(s *sim) { c.s, c.byID, c.purged = s, map[store.ID]*job{}, map[string]int64{} }
+func (c *clients) init(s *sim) {
+	c.s, c.byID, c.purged, c.handed = s, map[store.ID]*job{}, map[string]int64{}, map[store.ID][]int64{}
+}
 
 // gift is a job as a client got it.
 type gift struct {
@@ -32,7 +36,10 @@ type gift struct {
 	at          int64 // when the node let go of it
 }
 
+// gift makes one of a job that a node is about to let go of, maybe before whoever
+// adds the job knows its id.
 func (c *clients) gift(j *store.Job) gift {
+	c.handed[j.ID] = append(c.handed[j.ID], c.s.now)
 	return gift{j.ID, j.Queue, string(j.Body), j.NextQueue, j.Turn, c.s.now}
 }
 
@@ -295,7 +302,6 @@ func (c *clients) reply(p *proc, gifts []gift, mark node.Mark) {
 	s := c.s
 	for i := range gifts {
 		if j := c.byID[gifts[i].id]; j != nil {
-			j.handed = append(j.handed, s.now)
 			c.note(j, "is let go of by node %d, lease until %d", p.num, gifts[i].lease)
 		}
 	}
@@ -304,9 +310,11 @@ func (c *clients) reply(p *proc, gifts []gift, mark node.Mark) {
 			g := &gifts[i]
 			if j := c.byID[g.id]; j != nil {
 				j.touched = true
-				j.handed = j.handed[:len(j.handed)-1]
 				c.note(j, "is returned to node %d", p.num)
 			}
+			all := c.handed[g.id]
+			i := slices.Index(all, g.at)
+			c.handed[g.id] = slices.Delete(all, i, i+1)
 			p.node.Return(&g.id, g.lease, g.turn)
 		}
 		return

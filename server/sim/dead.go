@@ -86,17 +86,17 @@ func (c *clients) mayLie(p *proc, j *job) {
 	case !lies || j.buries > 0 || j.kicks > 0:
 	case j.limit == 0:
 		c.s.fail("died", j, "%v is dead at node %d, and has no limit", j, p.num)
-	case tries < j.limit, j.failed(c.s.now) < j.limit:
+	case tries < j.limit, c.failed(j) < j.limit:
 		c.s.fail("died", j, "%v is dead at node %d after %d tries and %d deliveries, of which %d may have failed; its limit is %d",
-			j, p.num, tries, len(j.handed), j.failed(c.s.now), j.limit)
+			j, p.num, tries, len(c.handed[j.id]), c.failed(j), j.limit)
 	}
 }
 
-// failed returns how many deliveries may have failed by now: their leases ended, or
-// a NACK came after them.
-func (j *job) failed(now int64) (n int) {
-	for _, at := range j.handed {
-		if at+j.retry <= now+second || at <= j.nacked {
+// failed returns how many deliveries of a job may have failed by now: their leases
+// ended, or a NACK came after them.
+func (c *clients) failed(j *job) (n int) {
+	for _, at := range c.handed[j.id] {
+		if at+j.retry <= c.s.now+second || at <= j.nacked {
 			n++
 		}
 	}

@@ -22,22 +22,21 @@ type job struct {
 	answered bool // with an id
 	refused  bool // with an error that means that it was not added
 
-	delivered int     // to clients
-	first     int64   // when the first of them was
-	acking    bool    // an ACKJOB was sent
-	acked     int64   // when the first one was answered, 0 if none was
-	missed    int64   // when no node was seen to know it, after that; 0: one was
-	gone      int64   // since when no node knows it any more, 0 while one does
-	deleted   bool    // by DELJOB, FASTACK or FLUSHALL
-	touched   bool    // a client did something that may bring it back, or forward
-	limit     int     // of deliveries that fail; 0: it has none
-	handed    []int64 // when nodes delivered it, deliveries that were taken back left out
-	nacked    int64   // when the last NACK was sent
-	buries    int     // BURYs that were sent
-	kicks     int     // and KICKs that may concern it
-	buried    int64   // when a BURY was answered, 0 after a KICK
-	lost      int     // nodes that lost their copy by losing their memory
-	left      *proc   // the last node that handed its copy over to leave
+	delivered int   // to clients
+	first     int64 // when the first of them was
+	acking    bool  // an ACKJOB was sent
+	acked     int64 // when the first one was answered, 0 if none was
+	missed    int64 // when no node was seen to know it, after that; 0: one was
+	gone      int64 // since when no node knows it any more, 0 while one does
+	deleted   bool  // by DELJOB, FASTACK or FLUSHALL
+	touched   bool  // a client did something that may bring it back, or forward
+	limit     int   // of deliveries that fail; 0: it has none
+	nacked    int64 // when the last NACK was sent
+	buries    int   // BURYs that were sent
+	kicks     int   // and KICKs that may concern it
+	buried    int64 // when a BURY was answered, 0 after a KICK
+	lost      int   // nodes that lost their copy by losing their memory
+	left      *proc // the last node that handed its copy over to leave
 }
 
 // over reports whether it does not matter any more what becomes of a job.
