@@ -229,6 +229,7 @@ func (s *Shard) merge(now int64, h uint32, m *Message, fx *Effects) {
 	if !o.silent && len(o.Reason) > 0 && (o.Tries > t.tries || t.reasonLen == 0 || m.Flags&(FlagForced|FlagHeld) != 0) {
 		s.setReason(h, t, o.Reason)
 	}
+	o.news = o.Tries > t.tries
 	t.tries = max(t.tries, o.Tries)
 	if o.Rank > t.rank || o.Rank == t.rank && o.Priority < t.priority {
 		s.rerank(h, o.Priority, o.Rank)

@@ -173,6 +173,27 @@ func TestLateNack(t *testing.T) {
 	require.NotContains(t, m.states(id), "dead")
 }
 
+// A NACK of a delivery from another node, where it was counted, is not charged to one
+// from here that nobody else has heard of.
+func TestNackElsewhereOfAnotherDelivery(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	spec := m.spec("q", "b", 2, 2, 5)
+	spec.Terms = &Terms{Priority: DefaultPriority, Limit: 2}
+	id, _ := m.nodes[0].put(spec)
+	m.pass(100)
+	m.slow = map[[2]int]int64{{1, 0}: 20_000, {0, 1}: 20_000}
+	m.pass(12_000)
+	require.Equal(t, []string{"queued", "queued"}, m.states(id), "they do not hear each other")
+	require.Equal(t, []string{"b"}, m.nodes[1].take("q", 1))
+	require.True(t, m.nodes[1].giveBack(id, &Refusal{Delay: 60}))
+	m.pass(19_000)
+	require.Equal(t, []string{"b"}, m.nodes[0].take("q", 1))
+	m.pass(2000)
+	require.EqualValues(t, 1, m.terms(id, 0).Tries)
+	require.NotContains(t, m.states(id), "dead")
+}
+
 // Who buried a job is lost before all holders heard of it: those that did tell the
 // others.
 func TestDeathOutlivesWhoToldIt(t *testing.T) {

@@ -131,8 +131,9 @@ func (s *Shard) elsewhere(now int64, from uint16, m *Message, fx *Effects) {
 	if j.state == Dead {
 		return // nobody who knows its generation has it
 	}
-	// Who does not know how often this node queued it speaks of an earlier delivery.
-	c, nacked := s.slots.copies(h), m.Nacks > j.nacks && m.Extra >= j.extra
+	// Who does not know how often this node queued it speaks of an earlier delivery,
+	// and who has counted a failure itself of one there.
+	c, nacked := s.slots.copies(h), m.Nacks > j.nacks && m.Extra >= j.extra && (m.Terms == nil || !m.Terms.news)
 	if m.Kind == MsgQueued {
 		s.queuedElsewhere(now, from, m, h, fx)
 	} else {

@@ -132,6 +132,7 @@ type Terms struct {
 	Reason     []byte // of the last failure, as its consumer gave it
 
 	silent bool // the reason is not told: whoever knows one keeps it
+	news   bool // of a message: it told of failures that this node had not heard of
 }
 
 // Plain reports whether a job with such terms needs none.
