@@ -21,6 +21,17 @@ func (s *Shard) beginToTell(now int64, h uint32, know Set, fx *Effects) {
 	s.tellFate(now, h, t, fx)
 }
 
+// tellLater is beginToTell for what this node has just been told: whoever told it
+// tells the others as well, but may be lost, or leave, before all know. The job is not
+// in the wheel.
+func (s *Shard) tellLater(now int64, h uint32, t *terms, from uint16) {
+	t.tellAt, t.told = 0, 0
+	delete(s.tells, h)
+	if know := SetOf(Self, from); !s.others(h).In(know) {
+		s.tells[h], t.tellAt = know, now+4*collectFirst+s.jitter()
+	}
+}
+
 // tellFate tells those that did not confirm it, or ends that when all did.
 func (s *Shard) tellFate(now int64, h uint32, t *terms, fx *Effects) {
 	if t.told >= collectStrangers {
@@ -170,11 +181,7 @@ func (s *Shard) adopt(now int64, h uint32, from uint16, m *Message, fx *Effects)
 		t.priority, t.rank = priority, rank
 	}
 	t.flags &^= termsOut | termsHeld
-	t.tellAt, t.told = 0, 0
-	delete(s.tells, h)
-	if know := SetOf(Self, from); !s.others(h).In(know) { // whoever is ahead tells, but may be lost
-		s.tells[h], t.tellAt = know, now+4*collectFirst+s.jitter()
-	}
+	s.tellLater(now, h, t, from)
 	switch {
 	case (partsOf(m.Kind)&partCounts) != 0 || m.Flags&FlagHeld != 0:
 		j.nacks, j.extra = m.Nacks, m.Extra

@@ -212,6 +212,43 @@ func TestDeathOutlivesWhoToldIt(t *testing.T) {
 	require.Equal(t, []string{"dead", "dead"}, m.states(id)[1:])
 }
 
+// All who knew of a death leave while a holder is away: those to whom they handed the
+// job tell it when it is back.
+func TestDeathOutlivesWhoLeaves(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 5)
+	id := m.limited(0, 0, 0)
+	away := 0
+	for k, state := range m.states(id) {
+		if k > 0 && state != "" {
+			away = k
+		}
+	}
+	m.nodes[away].alive = false
+	m.views()
+	require.True(t, m.nodes[0].bury(id))
+	m.pass(10)
+	for k, state := range m.states(id) {
+		if state != "dead" || k == away {
+			continue
+		}
+		n := m.nodes[k]
+		n.s.view.Leaving = true
+		m.views()
+		for i := 0; m.states(id)[k] != ""; i++ {
+			require.Less(t, i, 1000, "it is handed over")
+			n.do(func(s *Shard) { s.Drain(m.now, 0, 100, &n.fx) })
+			m.pass(10)
+		}
+	}
+	m.nodes[away].alive = true
+	require.Equal(t, "active", m.states(id)[away])
+	require.Equal(t, 2, m.count(id, "dead"))
+	m.views()
+	m.pass(60_000)
+	require.Equal(t, 3, m.count(id, "dead"), "%v", m.states(id))
+}
+
 // Of a new life only its own counts are known, whichever message tells of it first.
 func TestCountsOfANewLife(t *testing.T) {
 	t.Parallel()

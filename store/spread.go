@@ -305,7 +305,11 @@ func (s *Shard) register(now int64, m *Message, holders Set, from uint16) (uint3
 	}
 	if m.Terms != nil {
 		s.setTerms(h, m.Terms)
-		s.slots.terms(h).flags &^= termsHeld
+		t := s.slots.terms(h)
+		t.flags &^= termsHeld
+		if t.generation > 0 && j.retry > 0 {
+			s.tellLater(now, h, t, from)
+		}
 	}
 	s.enter(h, j, q)
 	if m.generation()&1 != 0 && j.retry > 0 {
