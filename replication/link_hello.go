@@ -19,6 +19,7 @@ type Hello struct {
 	Session  uint64 // of the connection: chosen by who dials, repeated by who answers
 	Leaving  bool   // the node is about to leave the cluster
 	Terms    bool   // the node knows what messages say of the terms of jobs
+	Boot     uint64 // of the process: another one each time it starts; 0 if it does not say
 }
 
 // maxHello bounds the length of a frame from somebody who is not known yet, and
@@ -37,7 +38,8 @@ const helloFixed = 20 + 8 + 2 + 1 + 2 + 2
 var errHello = errors.New("a hello that is cut short")
 
 // appendHello appends a hello's payload: the fixed part, the cluster's name and
-// the host, each after its length. What a later version adds comes behind.
+// the host, each after its length, the number of the process. What a later version
+// adds comes behind.
 func appendHello(dst []byte, h *Hello) []byte {
 	var flags byte
 	if h.Leaving {
@@ -55,7 +57,7 @@ func appendHello(dst []byte, h *Hello) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(s)))
 		dst = append(dst, s...)
 	}
-	return dst
+	return binary.LittleEndian.AppendUint64(dst, h.Boot)
 }
 
 // parseHello reads a hello's payload; bytes and flags it does not know are
@@ -78,6 +80,9 @@ func parseHello(b []byte) (h Hello, err error) {
 		}
 		*s = string(b[n : n+int(size)])
 		b = b[n+int(size):]
+	}
+	if len(b) >= 8 {
+		h.Boot = binary.LittleEndian.Uint64(b)
 	}
 	return h, nil
 }

@@ -23,7 +23,8 @@ type link struct {
 	nc      net.Conn
 	frames  *frameReader
 	session uint64
-	terms   bool // the peer knows the terms of jobs
+	terms   bool   // the peer knows the terms of jobs
+	boot    uint64 // of the peer's process
 	out     *outbox
 }
 
@@ -86,7 +87,7 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 		p.links.bye(nc, err)
 		return nil, err
 	}
-	k.terms = other.Terms
+	k.terms, k.boot = other.Terms, other.Boot
 	k.out = newOutbox(int64(p.links.o.OutboxBytes), p.links.o.Now)
 	p.answered(time.Since(began))
 	return k, nil

@@ -15,6 +15,7 @@ type LinkState struct {
 	Outbox   int           // bytes that wait to be sent
 	Session  uint64        // of the established link, what the peer's Receive is told; 0 without
 	Terms    bool          // the peer of the established link knows the terms of jobs
+	Boot     uint64        // of the peer of the established link, see Hello; 0 without
 
 	MemoryUsed, MemoryMax int64 // bytes, as the peer said last; a bound of 0: none, or it never said
 }
@@ -30,7 +31,7 @@ func (l *Links) State(id store.NodeID) LinkState {
 	s := LinkState{PingSent: p.asked, Pong: p.pong, RTT: p.rtt, MemoryUsed: p.memoryUsed, MemoryMax: p.memoryMax}
 	p.mu.Unlock()
 	if k := p.link.Load(); k != nil {
-		s.Up, s.Session, s.Outbox, s.Terms = true, k.session, int(k.out.size()), k.terms
+		s.Up, s.Session, s.Outbox, s.Terms, s.Boot = true, k.session, int(k.out.size()), k.terms, k.boot
 	}
 	return s
 }

@@ -32,6 +32,23 @@ func (s *Shard) tellLater(now int64, h uint32, t *terms, from uint16) {
 	}
 }
 
+// remind has nodes told once more of the death or return of a job, if they hold it:
+// they may know no more what they confirmed.
+func (s *Shard) remind(now int64, h uint32, nodes Set) {
+	j, t := s.slots.get(h), s.slots.terms(h)
+	if t == nil || t.generation == 0 || j.retry == 0 || j.state == Acked || s.others(h).And(nodes).Empty() {
+		return
+	}
+	know, telling := s.tells[h]
+	if !telling {
+		know = s.others(h)
+	}
+	s.lift(h)
+	s.tells[h], t.told = know.Minus(nodes).With(Self), 0
+	t.tellAt = now + int64(s.random()%rouseSpan)
+	s.lay(h)
+}
+
 // tellFate tells those that did not confirm it, or ends that when all did.
 func (s *Shard) tellFate(now int64, h uint32, t *terms, fx *Effects) {
 	if t.told >= collectStrangers {

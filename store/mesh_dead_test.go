@@ -249,6 +249,32 @@ func TestDeathOutlivesWhoLeaves(t *testing.T) {
 	require.Equal(t, 3, m.count(id, "dead"), "%v", m.states(id))
 }
 
+// A holder that had confirmed a death loses that with the end of its log: when it is
+// back it is told again, and need not hear it by chance.
+func TestDeathIsToldToWhoForgotIt(t *testing.T) {
+	t.Parallel()
+	for _, known := range []bool{false, true} {
+		m := newMesh(t, 3)
+		id := m.limited(0, 0, 0)
+		before := image(m.nodes[2])
+		require.True(t, m.nodes[0].bury(id))
+		m.pass(100)
+		require.Equal(t, allDead, m.states(id))
+		m.part([]int{0, 1}, []int{2})
+		relog(m.nodes[2], Trust{}, before...)
+		m.views()
+		m.pass(20_000)
+		require.Equal(t, []string{"dead", "dead", "queued"}, m.states(id))
+		m.heal()
+		if known {
+			number, _ := meshRoll{m, 0}.Number(m.nodes[2].id)
+			m.nodes[0].do(func(s *Shard) { s.Rouse(m.now, 0, 1<<20, SetOf(number)) })
+		}
+		m.pass(5000)
+		require.Equal(t, known, m.states(id)[2] == "dead")
+	}
+}
+
 // Of a new life only its own counts are known, whichever message tells of it first.
 func TestCountsOfANewLife(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func (m *mesh) views() {
 			}
 		}
 		n.s.SetView(v)
-		n.s.Rouse(m.now, 0, 1<<20)
+		n.s.Rouse(m.now, 0, 1<<20, Set{})
 	}
 }
 

@@ -200,17 +200,25 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 	s.lay(h)
 }
 
-// Rouse goes on with spreading jobs of which no node could take a copy, as now
-// one may: of up to n positions from pos on (0 to begin with). It returns the
-// position to go on from, -1 at the end.
-func (s *Shard) Rouse(now, pos int64, n int) int64 {
+// Rouse goes on with spreading jobs of which no node could take a copy, as now one
+// may, and begins to tell nodes that have begun anew which of the jobs that they hold
+// have died or were put back, as they may have lost that with the end of their logs:
+// of up to n positions from pos on (0 to begin with). It returns the position to go on
+// from, -1 at the end.
+func (s *Shard) Rouse(now, pos int64, n int, reborn Set) int64 {
+	if s.slots.termed == 0 {
+		reborn = Set{}
+	}
 	if pos == 0 {
-		if !s.owing {
+		if !s.owing && reborn.Empty() {
 			return -1
 		}
 		s.owing = false
 	}
 	return s.walk(pos, n, func(h uint32) {
+		if !reborn.Empty() {
+			s.remind(now, h, reborn)
+		}
 		c := s.slots.copies(h)
 		if c == nil || c.flags&flagOrigin == 0 || c.ptime != 0 || s.slots.get(h).state == Acked {
 			return

@@ -152,7 +152,7 @@ func (w *world) views() {
 			}
 		}
 		n.s.SetView(v)
-		n.s.Rouse(n.clock(), 0, 1<<20)
+		n.s.Rouse(n.clock(), 0, 1<<20, Set{})
 	}
 }
 

@@ -64,12 +64,19 @@ func (n *Node) fillCopies(spec *store.Spec) {
 // rouseBatch is how many jobs are looked at under one hold of a lock.
 const rouseBatch = 512
 
-// rouse goes on with the copies that no node could take before.
+// rouse goes on with the copies that no node could take before, and with telling
+// peers that have begun anew what they may have forgotten.
 func (n *Node) rouse() {
+	p := &n.peers
+	p.mu.Lock()
+	slices.Sort(p.reborn)
+	reborn := store.SetOf(slices.Compact(p.reborn)...)
+	p.reborn = nil
+	p.mu.Unlock()
 	for i := range n.shards {
 		for pos := int64(0); pos >= 0; {
 			_ = n.apply(&n.shards[i], room{}, &Mark{}, func(s *store.Shard, now int64, _ *store.Effects) {
-				pos = s.Rouse(now, pos, rouseBatch)
+				pos = s.Rouse(now, pos, rouseBatch, reborn)
 			})
 		}
 	}

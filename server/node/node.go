@@ -76,6 +76,7 @@ type Node struct {
 	name atomic.Pointer[name]
 	now  func() int64
 	rand func() uint64
+	boot uint64 // another one each time the node begins, never 0
 
 	shards []shard
 	shift  uint // hash16 >> shift is the shard
@@ -120,7 +121,7 @@ func New(o Options) (*Node, error) {
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{now: o.Now, rand: o.Rand, manual: o.Manual, onFail: o.OnFail, space: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
+	n := &Node{now: o.Now, rand: o.Rand, boot: o.Rand() | 1, manual: o.Manual, onFail: o.OnFail, space: make(chan struct{}, 1), shards: make([]shard, o.Shards)}
 	n.shift = uint(16 - bits.TrailingZeros(uint(o.Shards)))
 	n.SetID(o.ID)
 	n.queues.max.Store(o.MaxQueues)

@@ -59,6 +59,7 @@ type peers struct {
 	looked  int64    // when lookAtPeers last did
 	forget  []uint16 // numbers of nodes that are to be taken out of all sets of holders
 	purges  []purge  // that peers asked for, see purgeSome
+	reborn  []uint16 // numbers of peers that have begun anew, see rouse
 	members atomic.Pointer[map[store.NodeID]uint16]
 
 	rouse     atomic.Bool  // a peer came that may take copies
@@ -75,6 +76,7 @@ type member struct {
 	since   int64
 	suspect bool
 	terms   bool // it said that it knows the terms of jobs
+	boot    uint64
 }
 
 func (n *Node) initPeers(bus *Bus) error {
@@ -125,7 +127,7 @@ func nodeID(id string) (out store.NodeID) {
 }
 
 func (n *Node) hello() replication.Hello {
-	h := replication.Hello{ID: nodeID(n.ID()), Cluster: n.peers.bus.Name, Leaving: n.Leaving(), Terms: true}
+	h := replication.Hello{ID: nodeID(n.ID()), Cluster: n.peers.bus.Name, Leaving: n.Leaving(), Terms: true, Boot: n.boot}
 	host, port, busPort := n.peers.bus.Address()
 	h.Host, h.Port, h.BusPort = host, uint16(port), uint16(busPort)
 	return h
@@ -215,6 +217,11 @@ func (n *Node) lookAtPeers() {
 		known = append(known, m.number)
 		if st.Up {
 			m.terms = st.Terms
+			if m.boot != 0 && st.Boot != m.boot {
+				p.reborn = append(p.reborn, m.number)
+				p.rouse.Store(true)
+			}
+			m.boot = st.Boot
 		}
 		if m.terms {
 			terms = append(terms, m.number)

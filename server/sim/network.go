@@ -244,7 +244,7 @@ func (ls *links) State(id store.NodeID) (st replication.LinkState) {
 	}
 	st = replication.LinkState{Up: l.up, Pong: l.pong, Terms: l.up}
 	if l.up {
-		st.Session, st.Outbox, st.Pong = l.session, int(l.bytes), l.answered()
+		st.Session, st.Outbox, st.Pong, st.Boot = l.session, int(l.bytes), l.answered(), uint64(l.to.life)
 	}
 	if ls.p.clock()-st.Pong > pingTime {
 		st.PingSent = st.Pong + pingTime
