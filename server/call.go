@@ -24,12 +24,18 @@ func (c *caller) wake() {
 	}
 }
 
-// Call implements httpapi.Broker.
-func (f front) Call(ctx context.Context, from string, commands ...[][]byte) (*httpapi.Answer, error) {
+// newCaller returns a client from an address that logged in so.
+func (s *Server) newCaller(from string, l login) *caller {
 	c := &caller{bell: make(chan struct{}, 1)}
-	c.info.addr, c.info.joined = from, time.Now()
-	c.s.init(f.s, &c.info, c.wake)
-	c.s.authed = f.s.cfg.Get().RequirePass
+	c.info.addr, c.info.joined, c.info.http = from, time.Now(), true
+	c.s.init(s, &c.info, c.wake)
+	c.s.setLogin(l)
+	return c
+}
+
+// Call implements httpapi.Broker.
+func (f front) Call(ctx context.Context, who httpapi.Login, from string, commands ...[][]byte) (*httpapi.Answer, error) {
+	c := f.s.newCaller(from, asLogin(who))
 	c.s.beginBatch(time.Now())
 	for i := 0; i < len(commands) || c.s.parked != nil || c.s.wait != nil || c.s.adds() || c.s.pauseTo != 0; {
 		switch {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/disqo/disqo/server/acl"
 )
 
 // clientInfo is what others may know of a client: CLIENT LIST, the log. The
@@ -19,6 +21,9 @@ type clientInfo struct {
 	fd     int
 	joined time.Time
 
+	http bool // it came by the other port
+
+	login   atomic.Pointer[login]
 	name    atomic.Pointer[string]
 	lastCmd atomic.Pointer[command]
 	blocked atomic.Bool
@@ -34,6 +39,7 @@ func (c *clientInfo) init(id int64, nc net.Conn) {
 	c.id, c.joined, c.fd = id, time.Now(), descriptor(nc)
 	c.active.Store(c.joined.UnixMilli())
 	c.resp.Store(2)
+	c.login.Store(&login{})
 	c.addr = nc.RemoteAddr().String()
 	if nc.RemoteAddr().Network() == "unix" {
 		c.unix = true
@@ -59,6 +65,14 @@ func (c *clientInfo) currentName() string {
 	return ""
 }
 
+// userName is the name by which the client logged in, or the default one.
+func (c *clientInfo) userName() string {
+	if l := c.login.Load(); l != nil && l.name != "" {
+		return l.name
+	}
+	return acl.DefaultName
+}
+
 func (c *clientInfo) lastCommand() string {
 	if cmd := c.lastCmd.Load(); cmd != nil {
 		return cmd.name
@@ -81,9 +95,9 @@ func (c *clientInfo) line(now time.Time) string {
 		flags = "N"
 	}
 	idle := (now.UnixMilli() - c.active.Load()) / 1000
-	return fmt.Sprintf("id=%d addr=%s fd=%d name=%s age=%d idle=%d flags=%s qbuf=%d qbuf-free=0 obl=%d oll=0 omem=%d events=r cmd=%s resp=%d\n",
+	return fmt.Sprintf("id=%d addr=%s fd=%d name=%s age=%d idle=%d flags=%s qbuf=%d qbuf-free=0 obl=%d oll=0 omem=%d events=r cmd=%s user=%s resp=%d\n",
 		c.id, c.addr, c.fd, c.currentName(), int(now.Sub(c.joined).Seconds()), max(0, idle), flags,
-		c.inBuf.Load(), c.outBuf.Load(), c.outBuf.Load(), strings.ToLower(c.lastCommand()), c.resp.Load())
+		c.inBuf.Load(), c.outBuf.Load(), c.outBuf.Load(), strings.ToLower(c.lastCommand()), c.userName(), c.resp.Load())
 }
 
 // clients is the register of open connections.

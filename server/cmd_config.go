@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
@@ -47,7 +48,7 @@ func (s *session) configSet(name, value string) {
 	switch {
 	case err == nil:
 		if strings.EqualFold(name, "requirepass") {
-			s.authed = value // whoever sets the password knows it
+			s.knowPassword(value)
 		}
 		s.srv.wakeAll() // connections sleep by the old configuration
 		s.reply.Status("OK")
@@ -62,6 +63,14 @@ func (s *session) configSet(name, value string) {
 		s.errorf("ERR Unable to turn %s AOF. Check server logs: %s", map[bool]string{true: "on", false: "off"}[strings.EqualFold(value, "yes")], err)
 	default:
 		s.errorf("ERR %s", err)
+	}
+}
+
+// knowPassword keeps a default user that sets requirepass logged in: whoever sets
+// the password knows it.
+func (s *session) knowPassword(value string) {
+	if s.login.name == "" || s.login.name == acl.DefaultName {
+		s.setLogin(login{acl.DefaultName, acl.HashOf([]byte(value))})
 	}
 }
 
@@ -124,10 +133,13 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 	if s.level != nil {
 		s.level.Set(LogLevel(new.LogLevel))
 	}
-	if name != "requirepass" {
-		s.log.Info("configuration changed", "directive", name)
-	} else {
+	switch name {
+	case "requirepass":
 		s.log.Info("the password was changed")
+	case "user":
+		s.log.Info("the users were changed", "users", len(new.User.All()))
+	default:
+		s.log.Info("configuration changed", "directive", name)
 	}
 	return nil
 }

@@ -1,11 +1,10 @@
 package server
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"strconv"
 	"time"
 
+	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/resp"
 )
 
@@ -13,23 +12,21 @@ import (
 // this server has. Client libraries decide by it what they may send.
 const redisVersion = "7.2.0"
 
-// defaultUser is the one user there is: requirepass is its password.
-const defaultUser = "default"
-
 const (
 	errNoPassword = "ERR Client sent AUTH, but no password is set"
+	errNoAuth     = "NOAUTH Authentication required."
 	errWrongPass  = "WRONGPASS invalid username-password pair or user is disabled."
 )
 
-// AUTH password | AUTH default password
+// AUTH password | AUTH user password
 func cmdAuth(s *session, args [][]byte) {
 	if len(args) > 3 {
 		s.fail(errSyntax)
 		return
 	}
-	user := []byte(defaultUser)
+	user := acl.DefaultName
 	if len(args) == 3 {
-		user = args[1]
+		user = string(args[1])
 	}
 	if text := s.authenticate(user, args[len(args)-1]); text != "" {
 		s.reply.Error(text)
@@ -39,22 +36,18 @@ func cmdAuth(s *session, args [][]byte) {
 }
 
 // authenticate returns the text of an error, "" if user and password are right.
-func (s *session) authenticate(user, password []byte) string {
-	want := s.srv.cfg.Get().RequirePass
-	if want == "" {
+func (s *session) authenticate(user string, password []byte) string {
+	cfg := s.srv.cfg.Get()
+	if user == acl.DefaultName && cfg.Open() {
 		return errNoPassword
 	}
-	if !samePassword(password, want) || string(user) != defaultUser {
+	l := login{user, acl.HashOf(password)}
+	if l.owner(cfg) == nil {
+		s.refused(acl.ReasonAuth, user, "AUTH")
 		return errWrongPass
 	}
-	s.authed = want
+	s.setLogin(l)
 	return ""
-}
-
-// samePassword compares in a time that tells nothing, not even the length.
-func samePassword(given []byte, want string) bool {
-	a, b := sha256.Sum256(given), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // HELLO alone is Disque's: the nodes of the cluster. With a version it is
@@ -62,7 +55,7 @@ func samePassword(given []byte, want string) bool {
 func cmdHello(s *session, args [][]byte) {
 	if len(args) == 1 {
 		if !s.authenticated(s.srv.cfg.Get()) {
-			s.reply.Error("NOAUTH Authentication required.")
+			s.reply.Error(errNoAuth)
 			return
 		}
 		s.helloDisque()
@@ -93,7 +86,7 @@ func cmdHello(s *session, args [][]byte) {
 // helloOptions carries out AUTH and returns the name to be set, nil for none.
 // text is the error that refuses the whole command.
 func (s *session) helloOptions(words [][]byte) (name *string, text string) {
-	var user, password []byte
+	var user, password []byte // nil: none
 	for i := 0; i < len(words); i++ {
 		switch left := len(words) - i - 1; {
 		case is(words[i], "AUTH") && left >= 2:
@@ -113,10 +106,10 @@ func (s *session) helloOptions(words [][]byte) (name *string, text string) {
 	cfg := s.srv.cfg.Get()
 	switch {
 	case user == nil:
-	case cfg.RequirePass == "" && string(user) != defaultUser:
-		return nil, errWrongPass
-	case cfg.RequirePass != "":
-		if text := s.authenticate(user, password); text != "" {
+	case string(user) == acl.DefaultName && cfg.Open():
+		s.setLogin(login{})
+	default:
+		if text := s.authenticate(string(user), password); text != "" {
 			return nil, text
 		}
 	}
@@ -222,7 +215,7 @@ func cmdReadOnly(s *session, _ [][]byte) { s.reply.Error(errNoRedisCluster) }
 func cmdReset(s *session, _ [][]byte) {
 	s.tx = nil
 	s.silent = speaking
-	s.authed = ""
+	s.setLogin(login{})
 	s.reply.Proto = 2
 	s.info.resp.Store(2)
 	s.info.name.Store(nil)

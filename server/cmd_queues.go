@@ -225,6 +225,8 @@ func (s *session) answerScan(a *scanArgs, walk func(cursor uint64, steps int, mo
 	s.reply.B = append(s.reply.B, items...)
 }
 
+// QSCAN shows the queues that the user may name.
+//
 // QSCAN [cursor] [COUNT n] [BUSYLOOP] [MINLEN n] [MAXLEN n] [IMPORTRATE n]
 func cmdQScan(s *session, args [][]byte) {
 	minLen, maxLen, rate := int64(-1), int64(-1), int64(-1)
@@ -254,8 +256,12 @@ func cmdQScan(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
+	u := s.self()
 	s.answerScan(&a, func(cursor uint64, steps int, more func() bool) uint64 {
 		return s.srv.node.ScanQueues(cursor, steps, false, func(q node.QueueStat) bool {
+			if !u.Queue(q.Name) {
+				return true
+			}
 			if l := int64(q.Len); minLen >= 0 && l < minLen || maxLen >= 0 && l > maxLen || rate > int64(q.Rate) {
 				return true
 			}
@@ -265,6 +271,8 @@ func cmdQScan(s *session, args [][]byte) {
 	})
 }
 
+// JSCAN shows the jobs of queues that the user may name.
+//
 // JSCAN [cursor] [COUNT n] [BUSYLOOP] [QUEUE q] [STATE s]... [REPLY id|all]
 func cmdJScan(s *session, args [][]byte) {
 	var queue []byte
@@ -302,10 +310,11 @@ func cmdJScan(s *session, args [][]byte) {
 		s.fail(err)
 		return
 	}
+	u := s.self()
 	s.answerScan(&a, func(cursor uint64, steps int, more func() bool) uint64 {
 		return s.srv.node.ScanJobs(cursor, steps, queue, func(j *node.Job) bool {
 			switch {
-			case queue != nil && j.Queue != string(queue), !anyState && !states[j.State]:
+			case queue != nil && j.Queue != string(queue), !anyState && !states[j.State], !u.Queue(j.Queue):
 				return true
 			case all:
 				s.show(j)

@@ -27,6 +27,9 @@ const (
 	secret                  // not shown by MONITOR and SLOWLOG: it may hold a password
 	overtakes               // executed while ADDJOBs before it wait for their copies
 	full                    // takes a word FULL more than its arity says
+	namesQueue              // its first argument is a queue
+	namesQueues             // it names queues as GETJOB does
+	namesJobs               // its first arguments are ids of jobs
 )
 
 var flagNames = [...]string{"write", "readonly", "denyoom", "admin", "random", "loading", "skip_monitor", "fast"}
@@ -90,31 +93,32 @@ func table() []command {
 		{"command", cmdCommand, 0, readonly | loading, nil},
 		{"latency", cmdLatency, -2, readonly | admin | loading, nil},
 		{"hello", cmdHello, -1, readonly | fast | preAuth | secret | noMulti, nil},
-		{"addjob", cmdAddJob, -4, write | denyOOM | fast | overtakes, nil},
-		{"ackjob", cmdAckJob, -1, write | fast | overtakes, nil},
-		{"deljob", cmdDelJob, -1, write | fast, nil},
-		{"show", cmdShow, 2, readonly | fast | full, nil},
+		{"addjob", cmdAddJob, -4, write | denyOOM | fast | overtakes | namesQueue, nil},
+		{"ackjob", cmdAckJob, -1, write | fast | overtakes | namesJobs, nil},
+		{"deljob", cmdDelJob, -1, write | fast | namesJobs, nil},
+		{"show", cmdShow, 2, readonly | fast | full | namesJobs, nil},
 		{"loadjob", cmdLoadJob, 2, write, nil},
 		{"bgrewriteaof", cmdBgRewriteAOF, 1, readonly | admin, nil},
-		{"qlen", cmdQLen, 2, readonly | fast, nil},
-		{"qpeek", cmdQPeek, 3, readonly, nil},
-		{"qstat", cmdQStat, 2, readonly | fast | full, nil},
+		{"qlen", cmdQLen, 2, readonly | fast | namesQueue, nil},
+		{"qpeek", cmdQPeek, 3, readonly | namesQueue, nil},
+		{"qstat", cmdQStat, 2, readonly | fast | full | namesQueue, nil},
 		{"qscan", cmdQScan, -1, readonly, nil},
 		{"jscan", cmdJScan, -1, readonly, nil},
-		{"enqueue", cmdEnqueue, -1, write | denyOOM | fast, nil},
-		{"nack", cmdNack, -1, write | denyOOM | fast | overtakes, nil},
-		{"dequeue", cmdDequeue, -1, write | fast, nil},
-		{"working", cmdWorking, 2, write | fast, nil},
-		{"pause", cmdPause, -3, readonly | fast, nil},
-		{"getjob", cmdGetJob, -2, write | fast, nil},
-		{"fastack", cmdFastAck, -1, write | fast | overtakes, nil},
+		{"enqueue", cmdEnqueue, -1, write | denyOOM | fast | namesJobs, nil},
+		{"nack", cmdNack, -1, write | denyOOM | fast | overtakes | namesJobs, nil},
+		{"dequeue", cmdDequeue, -1, write | fast | namesJobs, nil},
+		{"working", cmdWorking, 2, write | fast | namesJobs, nil},
+		{"pause", cmdPause, -3, readonly | fast | namesQueue, nil},
+		{"getjob", cmdGetJob, -2, write | fast | namesQueues, nil},
+		{"fastack", cmdFastAck, -1, write | fast | overtakes | namesJobs, nil},
 
-		{"bury", cmdBury, -2, write | fast, nil},
-		{"kick", cmdKick, -2, write | denyOOM, nil},
-		{"kickjob", cmdKickJob, -2, write | denyOOM | fast, nil},
-		{"promote", cmdPromote, -2, write | fast, nil},
-		{"qpurge", cmdQPurge, -2, write, nil},
+		{"bury", cmdBury, -2, write | fast | namesJobs, nil},
+		{"kick", cmdKick, -2, write | denyOOM | namesQueue, nil},
+		{"kickjob", cmdKickJob, -2, write | denyOOM | fast | namesJobs, nil},
+		{"promote", cmdPromote, -2, write | fast | namesJobs, nil},
+		{"qpurge", cmdQPurge, -2, write | namesQueue, nil},
 
+		{"acl", cmdACL, -2, admin | secret, nil},
 		{"multi", cmdMulti, 1, readonly | fast | immediate, nil},
 		{"exec", cmdExec, 1, write | immediate, nil},
 		{"discard", cmdDiscard, 1, readonly | fast | immediate, nil},

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/httpapi"
 	"github.com/disqo/disqo/server/node"
@@ -100,15 +101,53 @@ func (f front) Ready() error {
 
 // Admits implements httpapi.Broker: as protected mode does on the other port.
 func (f front) Admits(address string) bool {
-	if cfg := f.s.cfg.Get(); !cfg.ProtectedMode || cfg.RequirePass != "" {
+	if cfg := f.s.cfg.Get(); !cfg.ProtectedMode || !cfg.Open() {
 		return true
 	}
 	addr, err := netip.ParseAddrPort(address)
 	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
-// Password implements httpapi.Broker.
-func (f front) Password() string { return f.s.cfg.Get().RequirePass }
+// Open implements httpapi.Broker.
+func (f front) Open() bool { return f.s.cfg.Get().Open() }
+
+// Login implements httpapi.Broker. Whoever is called what no user is, is taken for
+// the default one.
+func (f front) Login(from, name, password string) httpapi.Login {
+	cfg := f.s.cfg.Get()
+	if cfg.Account(name) == nil {
+		name = acl.DefaultName
+	}
+	l := login{name, acl.HashOf([]byte(password))}
+	if l.owner(cfg) == nil {
+		f.s.newCaller(from, login{}).s.refused(acl.ReasonAuth, name, "AUTH")
+		return nil
+	}
+	return l
+}
+
+// Sees implements httpapi.Broker.
+func (f front) Sees(who httpapi.Login, queues bool) error {
+	l := asLogin(who)
+	switch u := l.owner(f.s.cfg.Get()); {
+	case u == nil:
+		return httpapi.Fault(errNoAuth)
+	case !u.May(rightInfo):
+		return httpapi.Fault("NOPERM User " + u.Name + " has no permissions to run the 'info' command")
+	case queues && !u.Every():
+		return httpapi.Fault("NOPERM User " + u.Name + " has no permissions to access all queues")
+	}
+	return nil
+}
+
+// rightInfo is what a user needs to see figures of the node.
+var rightInfo, _ = acl.Of("info", "")
+
+// asLogin returns what Login returned, or that of a client without a name.
+func asLogin(who httpapi.Login) login {
+	l, _ := who.(login)
+	return l
+}
 
 // Queues implements httpapi.Broker.
 func (f front) Queues() []node.QueueStat { return f.s.listed.list(f.s.node) }

@@ -108,7 +108,7 @@ func (s *Server) accept(l net.Listener) {
 // admit starts a connection, or refuses it with a reason.
 func (s *Server) admit(nc net.Conn) {
 	cfg := s.cfg.Get()
-	if cfg.ProtectedMode && cfg.RequirePass == "" && !local(nc) {
+	if cfg.ProtectedMode && cfg.Open() && !local(nc) {
 		s.turnAway(nc, "DENIED Disqo is running in protected mode: there is no password, so it talks only to clients "+
 			"on its own machine. Set one there (CONFIG SET requirepass ..., or requirepass in the configuration file), or, if the "+
 			"network is trusted, protected-mode no (CONFIG SET protected-mode no, in the configuration file, or as --protected-mode no "+

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/disqo/disqo/cluster"
+	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/httpapi"
 	"github.com/disqo/disqo/server/node"
@@ -34,6 +35,7 @@ type Server struct {
 	slowlog  slowlog
 	latency  latency
 	monitors monitors
+	aclLog   acl.Log
 
 	membersMu sync.Mutex // held while the node is told of its peers
 
@@ -237,7 +239,7 @@ func (s *Server) Run(ctx context.Context) error {
 		ready = append(ready, "http", s.httpListeners[0].Addr().String())
 	}
 	s.log.Info("ready for clients", ready...)
-	if cfg := s.cfg.Get(); !cfg.ProtectedMode && cfg.RequirePass == "" {
+	if cfg := s.cfg.Get(); !cfg.ProtectedMode && cfg.Open() {
 		s.log.Info("protected-mode is off and no password is set: whoever reaches the port is served")
 	}
 	select {

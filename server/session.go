@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
@@ -19,11 +20,13 @@ type session struct {
 	info *clientInfo
 	wake func() // passed to whoever will complete something
 
-	reply  resp.Reply
-	base   uint64 // bytes of replies before reply.B
-	authed string // the password that this client gave, "" if none
-	lim    resp.Limits
-	limCfg *config.Config // what lim was made from
+	reply   resp.Reply
+	base    uint64         // bytes of replies before reply.B
+	login   login          // how this client said who it is
+	known   *acl.User      // whose that is, as last looked; nil: nobody's
+	userCfg *config.Config // by which
+	lim     resp.Limits
+	limCfg  *config.Config // what lim was made from
 
 	wait        *waiter   // a blocked GETJOB, nil if none
 	waited      *waiter   // the last one, for the next; nil if there is none
@@ -219,10 +222,6 @@ const (
 	idRoom      = 47
 )
 
-func (s *session) authenticated(cfg *config.Config) bool {
-	return s.authed == cfg.RequirePass || cfg.RequirePass == ""
-}
-
 // refuse answers input that is no command.
 func (s *session) refuse(err error) {
 	from := s.beginReply()
@@ -304,8 +303,16 @@ func (s *session) admit(args [][]byte) (cmd *command, fault string) {
 		return cmd, "ERR wrong number of arguments for '" + cmd.name + "' command"
 	}
 	cfg := s.srv.cfg.Get()
-	if cmd.flags&preAuth == 0 && !s.authenticated(cfg) {
-		return cmd, "NOAUTH Authentication required."
+	if cmd.flags&preAuth == 0 {
+		u := s.user(cfg)
+		if u == nil {
+			return cmd, errNoAuth
+		}
+		if !u.Unlimited() {
+			if fault := s.permits(u, cmd, args); fault != "" {
+				return cmd, fault
+			}
+		}
 	}
 	if cmd.flags&loading == 0 && s.srv.loading.Load() {
 		return cmd, "LOADING Disqo is loading the dataset in memory"

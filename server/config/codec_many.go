@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/disqo/disqo/server/acl"
 )
 
 // outputLimit is client-output-buffer-limit <class> <hard> <soft> <seconds>, as
@@ -101,6 +103,46 @@ func withRename(old []Rename, r Rename) ([]Rename, error) {
 		return list, nil
 	}
 	return slices.Insert(list, i, r), nil
+}
+
+// users is user NAME rule ..., once for each user. The last line for a user
+// counts, and says all of it.
+func users(field func(*Config) *acl.Users) codec {
+	return codec{
+		values: "<name> on|off >password ~queues +@category ...",
+		reset:  func(c *Config) { *field(c) = acl.Users{} },
+		parse: func(c *Config, args []string) error {
+			if len(args) == 0 {
+				return errors.New("takes a name and rules")
+			}
+			u, err := acl.NewUser(args[0])
+			if err == nil {
+				u, err = u.With(args[1:]...)
+			}
+			if err != nil {
+				return err
+			}
+			list, err := field(c).With(u)
+			if err == nil {
+				*field(c) = list
+			}
+			return err
+		},
+		entries: func(c *Config) []entry {
+			var list []entry
+			for _, u := range field(c).All() {
+				list = append(list, entry{key: u.Name, args: append([]string{u.Name}, u.Rules()...)})
+			}
+			return list
+		},
+		show: func(*Config) string { return "" },
+		key: func(args []string) string {
+			if len(args) == 0 {
+				return ""
+			}
+			return args[0]
+		},
+	}
 }
 
 // isCommand reports whether s could be typed as a command: printable ASCII

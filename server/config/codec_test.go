@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/acl"
 )
 
 // Lines of a file and what CONFIG GET (or, where it is silent, the file form)
@@ -132,6 +134,9 @@ func TestInvalidValues(t *testing.T) {
 		"cluster-secret " + strings.Repeat("x", 513):           "not be longer than 512",
 		"default-replicate 0":                                  "must be 1..65535",
 		"default-sync 65536":                                   "must be 1..65535",
+		"user":                                                 "a name and rules",
+		"user alice on >pw +@wrong":                            "there is no category @wrong",
+		`user "a b" on`:                                        "printable ASCII",
 		"requirepass " + strings.Repeat("x", 513):              "not be longer than 512",
 		"logfile " + strings.Repeat("x", 4097):                 "not be longer than 4096",
 		"rename-command " + strings.Repeat("x", 129) + " y":    "at most 128",
@@ -156,6 +161,53 @@ func TestRenames(t *testing.T) {
 	}
 	_, err := loadText(t, text.String())
 	require.ErrorContains(t, err, "more than 256 commands")
+}
+
+func TestUsersOfTheFile(t *testing.T) {
+	t.Parallel()
+	_, err := loadText(t, "user alice on >s3cret maybe\n")
+	require.ErrorContains(t, err, "user <hidden>")
+	require.ErrorContains(t, err, "'maybe'")
+	require.NotContains(t, err.Error(), "s3cret")
+
+	s := mustLoad(t, "user alice on >s3cret ~mail +@consume\nuser bob off\nuser alice on >other ~sms:* +@all\n", "--requirepass", "pw")
+	require.Empty(t, s.Match("user"))
+	c := s.Get()
+	alice := c.Account("alice")
+	require.True(t, c.Knows(alice, acl.HashOf([]byte("other"))))
+	require.False(t, c.Knows(alice, acl.HashOf([]byte("s3cret"))), "the last line of a user counts")
+	require.True(t, alice.Queue("sms:x"))
+	require.Nil(t, c.Account("carol"))
+	require.Equal(t, acl.Default, c.Account("default"))
+	require.True(t, c.Knows(acl.Default, acl.HashOf([]byte("pw"))))
+	require.False(t, c.Open())
+
+	require.NoError(t, s.UpdateUsers(func(u acl.Users) (acl.Users, error) {
+		u, _ = u.Without("bob")
+		carol, err := acl.NewUser("carol")
+		require.NoError(t, err)
+		carol, err = carol.With("on", ">c4rol")
+		require.NoError(t, err)
+		return u.With(carol)
+	}))
+	require.NoError(t, s.Rewrite())
+	text := readText(t, s.File())
+	require.Equal(t, s.Get().User, reload(t, s).User)
+	require.NotContains(t, text, "other")
+	require.NotContains(t, text, "c4rol")
+	require.NotContains(t, text, "bob")
+	require.Contains(t, text, "user alice on #d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa ~sms:* +@all\n")
+}
+
+// Whether whoever connects is served depends on the default user and requirepass.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"": true, "requirepass pw": false, "user bob on >pw +@all": true, "user default on nopass +@all": true, "user default off": false,
+		"user default on >pw ~* +@all": false, "user default on nopass\nrequirepass pw": false, "user default off nopass": false,
+	} {
+		require.Equal(t, want, mustLoad(t, text).Get().Open(), text)
+	}
 }
 
 func TestSizes(t *testing.T) {

@@ -1,6 +1,10 @@
 package config
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"github.com/disqo/disqo/server/acl"
+)
 
 // Config is one immutable snapshot of every directive. Whoever holds one may
 // keep it as long as it likes and must not write to it, its slices included.
@@ -20,10 +24,12 @@ type Config struct {
 
 	// Identity and access.
 
-	RequirePass   string   // password asked of every client, at most 512 bytes; "" = none
-	HTTPPort      int      // TCP port of the HTTP side, 0..65535; 0 = pick a free one, -1 = there is none
-	Dashboard     string   // pages of the HTTP side: "yes", "ro" without what changes something, or "no"
-	RenameCommand []Rename // commands renamed or disabled, sorted by From, all applied at once
+	RequirePass   string    // a password of the default user, at most 512 bytes; "" = none
+	User          acl.Users // those that were made or changed; see Account
+	ACLLogMaxLen  int       // refusals kept for ACL LOG, 0..1048576; 0 = none
+	HTTPPort      int       // TCP port of the HTTP side, 0..65535; 0 = pick a free one, -1 = there is none
+	Dashboard     string    // pages of the HTTP side: "yes", "ro" without what changes something, or "no"
+	RenameCommand []Rename  // commands renamed or disabled, sorted by From, all applied at once
 
 	// Process.
 
@@ -129,6 +135,29 @@ func Default() *Config {
 	}
 	return c
 }
+
+// Account returns the user of that name, nil if there is none. The default user is
+// always there.
+func (c *Config) Account(name string) *acl.User {
+	if u := c.User.Get(name); u != nil || name != acl.DefaultName {
+		return u
+	}
+	return acl.Default
+}
+
+// Knows reports whether a password is a user's: one of those of the user, or
+// requirepass if it is the default user.
+func (c *Config) Knows(u *acl.User, h acl.Hash) bool {
+	return u.Has(h) || u.Name == acl.DefaultName && c.RequirePass != "" && h == acl.HashOf([]byte(c.RequirePass))
+}
+
+// NeedsNone reports whether a user may log in without a password.
+func (c *Config) NeedsNone(u *acl.User) bool {
+	return u.On && u.NoPass && (u.Name != acl.DefaultName || c.RequirePass == "")
+}
+
+// Open reports whether whoever connects is the default user, without a password.
+func (c *Config) Open() bool { return c.NeedsNone(c.Account(acl.DefaultName)) }
 
 // AOFDir is the directory of the append-only file, as Dir is now.
 func (c *Config) AOFDir() string { return c.Path("appendonlydir") }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/server/acl"
 )
 
 // Every field belongs to one directive and is named after it, so that neither
@@ -56,6 +58,7 @@ func poisoned() Config {
 	}
 	c.Bind, c.Join, c.RenameCommand = []string{"poison"}, []string{"poison"}, []Rename{{}}
 	c.ClientOutputBufferLimit.Hard = -77
+	c.User, _ = c.User.With(acl.Default)
 	onByDefault := Default()
 	c.ClusterProtectedMode = !onByDefault.ClusterProtectedMode
 	c.ProtectedMode, c.ActiveRehashing = !onByDefault.ProtectedMode, !onByDefault.ActiveRehashing

@@ -20,6 +20,7 @@ func FuzzParseFile(f *testing.F) {
 		"maxmemory 1\u212a\u023a\ntcp-keepalive yes\n",
 		rewriteMarker + "\nbind *\nappendonly no\n",
 		"include /dev/null\n\"unterminated",
+		"user alice on >pw <pw ~a ~* resetkeys +@all -info\nuser default off\nuser alice nopass +cluster\n",
 		"logfile 'it\\'s'\nunixsocketperm 0777\nsyslog-ident \x01\x7f\n",
 	} {
 		f.Add([]byte(text))

@@ -1,11 +1,17 @@
 package config
 
+import "github.com/disqo/disqo/server/acl"
+
 // ourDirectives are those that Disque does not have: mostly bounds on what one
 // client may take. Each default serves ordinary use; each bound is where more
 // would endanger the node rather than help anybody.
 var ourDirectives = []directive{
 	{"protected-mode", readable | settable, boolean(func(c *Config) *bool { return &c.ProtectedMode }, true),
-		"serve only loopback clients until a password is set"},
+		"serve only loopback clients until the default user has a password, or is off"},
+	{"user", secret, users(func(c *Config) *acl.Users { return &c.User }),
+		"make a user, or change the default one; repeatable. Its password is kept hashed"},
+	{"acllog-max-len", readable | settable, number(func(c *Config) *int { return &c.ACLLogMaxLen }, 128, 0, 1<<20, "entries"),
+		"refusals that ACL LOG shows"},
 	{"http-port", readable, number(func(c *Config) *int { return &c.HTTPPort }, -1, -1, portMax, "TCP port"),
 		"port of the HTTP side: health, metrics, the JSON gateway and the dashboard; -1 is none, 0 picks a free one"},
 	{"dashboard", readable | settable, enum(func(c *Config) *string { return &c.Dashboard }, "yes", "yes", "ro", "no"),

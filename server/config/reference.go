@@ -15,7 +15,7 @@ const whyNoDaemon = "disqo stays in the foreground: run it under systemd or dock
 // which the reference emits them, then the others.
 var referenceDirectives = []directive{
 	{"requirepass", readable | settable | secret, text(func(c *Config) *string { return &c.RequirePass }, "", "at most 512 bytes", passBytesMax),
-		"password that clients have to send with AUTH; empty asks for none"},
+		"password of the default user, which clients have to send with AUTH; empty asks for none"},
 	{"unixsocket", readable, path(func(c *Config) *string { return &c.UnixSocket }, ""),
 		"also accept clients on this unix socket"},
 	{"logfile", readable, path(func(c *Config) *string { return &c.LogFile }, ""),

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/tidwall/match"
+
+	"github.com/disqo/disqo/server/acl"
 )
 
 // Bounds on the pattern of CONFIG GET, so that a hostile one costs next to
@@ -69,16 +71,30 @@ func (s *Set) Update(name, value string) error {
 	if d == nil || !d.has(settable) {
 		return &UnknownError{Name: name}
 	}
+	return s.change(d.name, func(c *Config) error { return d.apply(c, name, []string{value}) })
+}
+
+// UpdateUsers replaces the users by what change makes of them; an error of its
+// own is returned as it is. It is called under the lock of the Set.
+func (s *Set) UpdateUsers(change func(acl.Users) (acl.Users, error)) error {
+	return s.change("user", func(c *Config) (err error) {
+		c.User, err = change(c.User)
+		return err
+	})
+}
+
+// change puts a changed configuration in force, unless a hook vetoes.
+func (s *Set) change(name string, how func(*Config) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.Get()
 	changed := *old
-	if err := d.apply(&changed, name, []string{value}); err != nil {
+	if err := how(&changed); err != nil {
 		return err
 	}
 	for _, hook := range s.hooks {
-		if err := hook(d.name, old, &changed); err != nil {
-			return fmt.Errorf("CONFIG SET %s: %w", d.name, err)
+		if err := hook(name, old, &changed); err != nil {
+			return fmt.Errorf("CONFIG SET %s: %w", name, err)
 		}
 	}
 	s.current.Store(&changed)

@@ -25,7 +25,7 @@ slowlog-max-len latency-monitor-threshold cluster-node-timeout hz watchdog-perio
 maxmemory-policy appendfsync`
 
 // Ours that CONFIG GET does not show.
-var hidden = []string{"cluster-secret"}
+var hidden = []string{"cluster-secret", "user"}
 
 func TestMatchOrder(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func (g gateway) addMany(w http.ResponseWriter, r *http.Request, raw []byte) {
 		}
 		commands[i] = addjob(r.PathValue("queue"), b, options)
 	}
-	a, err := g.b.Call(r.Context(), r.RemoteAddr, commands...)
+	a, err := g.b.Call(r.Context(), who(r), r.RemoteAddr, commands...)
 	if err != nil {
 		refuse(w, err)
 		return

@@ -82,6 +82,10 @@ func (g gateway) slowlog(w http.ResponseWriter, r *http.Request) {
 
 // aof is GET /v1/aof.
 func (g gateway) aof(w http.ResponseWriter, r *http.Request) {
+	if err := g.b.Sees(who(r), false); err != nil {
+		refuse(w, err)
+		return
+	}
 	f := g.b.Figures()
 	l := &f.Log
 	out := map[string]any{

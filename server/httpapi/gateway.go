@@ -52,7 +52,7 @@ func bad(format string, a ...any) *problem {
 
 // statuses are those of the codes that replies begin with; others are 400.
 var statuses = map[string]int{
-	"NOJOB": http.StatusNotFound, "NOAUTH": http.StatusUnauthorized, "WRONGPASS": http.StatusUnauthorized, "DENIED": http.StatusForbidden,
+	"NOJOB": http.StatusNotFound, "NOAUTH": http.StatusUnauthorized, "WRONGPASS": http.StatusUnauthorized, "DENIED": http.StatusForbidden, "NOPERM": http.StatusForbidden,
 	"PAUSED": http.StatusConflict, "MAXLEN": http.StatusConflict, "TOOLATE": http.StatusConflict, "OOM": http.StatusServiceUnavailable,
 	"MISCONF": http.StatusServiceUnavailable, "NOREPL": http.StatusServiceUnavailable, "LOADING": http.StatusServiceUnavailable,
 	"LEAVING": http.StatusServiceUnavailable,
@@ -82,7 +82,7 @@ func asProblem(err error) *problem {
 
 // call executes commands; the first reply that is an error is one.
 func (g gateway) call(r *http.Request, commands ...[][]byte) (*Answer, error) {
-	a, err := g.b.Call(r.Context(), r.RemoteAddr, commands...)
+	a, err := g.b.Call(r.Context(), who(r), r.RemoteAddr, commands...)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"io"
 	"net"
@@ -28,8 +26,13 @@ type Broker interface {
 	// Admits reports whether somebody at that address (host:port) may talk to the
 	// broker at all.
 	Admits(address string) bool
-	// Password is what clients have to know, "" if nothing.
-	Password() string
+	// Open reports whether a client without a name and a password is served.
+	Open() bool
+	// Login returns whose name and password these are, nil if nobody's.
+	Login(from, name, password string) Login
+	// Sees returns why a user, nil for one without a name, may not see the figures of
+	// the node, and with queues those of all queues.
+	Sees(who Login, queues bool) error
 	// Figures are those of a scrape, but for the queues.
 	Figures() Figures
 	// Queues are up to QueuesMost of them: those that were returned before first.
@@ -39,10 +42,13 @@ type Broker interface {
 	// MaxJob is the size of the largest body of a job.
 	MaxJob() int64
 	// Call executes commands of the other port, one after the other, as a client
-	// would that comes from there and knows the password. Its error is that of ctx,
-	// or of a broker that is about to end. Done of the answer must be called.
-	Call(ctx context.Context, from string, commands ...[][]byte) (*Answer, error)
+	// would that comes from there and logged in so. Its error is that of ctx, or of a
+	// broker that is about to end. Done of the answer must be called.
+	Call(ctx context.Context, who Login, from string, commands ...[][]byte) (*Answer, error)
 }
+
+// Login is a user who logged in, as the broker knows it.
+type Login any
 
 // Answer is what was replied to commands: int64, string (a status), []byte, nil,
 // Fault or []any of these.
@@ -101,7 +107,13 @@ func New(b Broker) *Side {
 		}
 		say(w, http.StatusOK, "ok")
 	})
-	mux.Handle("GET /metrics", guard(b, metrics))
+	mux.Handle("GET /metrics", guard(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := b.Sees(who(r), true); err != nil {
+			say(w, http.StatusForbidden, err.Error())
+			return
+		}
+		metrics.ServeHTTP(w, r)
+	})))
 	g := gateway{b, newWatch(b)}
 	for _, r := range routes {
 		mux.Handle(r.method+" "+r.path, guard(b, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -128,7 +140,7 @@ func New(b Broker) *Side {
 			say(w, http.StatusForbidden, "there is no password, so Disqo talks only to clients on its own machine; set requirepass, or protected-mode no if the network is trusted")
 			return
 		}
-		if b.Password() == "" && !local(r.Host) {
+		if b.Open() && !local(r.Host) {
 			say(w, http.StatusForbidden, "without a password Disqo is known by its address, or by a name that nobody can register: whoever owns this one may have pointed it here")
 			return
 		}
@@ -178,29 +190,32 @@ func say(w http.ResponseWriter, code int, text string) {
 	_, _ = io.WriteString(w, text+"\n")
 }
 
-// guard lets in who knows the password, as that of Basic authentication, whatever
-// the user is called, or as a Bearer token.
+// guard lets in who has a name and a password, by Basic authentication, or the
+// password of the default user as a Bearer token; or whoever asks, if nobody needs one.
 func guard(b Broker, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		want := b.Password()
-		_, given, ok := r.BasicAuth()
+		name, password, given := r.BasicAuth()
 		if token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); bearer {
-			given, ok = token, true
+			name, password, given = "", token, true
 		}
-		if want != "" && !(ok && same(given, want)) {
+		var login Login
+		if given {
+			login = b.Login(r.RemoteAddr, name, password)
+		}
+		if login == nil && (given || !b.Open()) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="disqo", charset="UTF-8"`)
-			say(w, http.StatusUnauthorized, "the password of the broker is asked for, by Basic or Bearer authentication")
+			say(w, http.StatusUnauthorized, "a name and a password are asked for, by Basic authentication, or the password of the default user as a Bearer token")
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, login)))
 	})
 }
 
-// same compares in a time that tells nothing, not even the length.
-func same(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
+// whoKey is that of the Login in a request's context.
+type whoKey struct{}
+
+// who returns the Login of a request that a guard let in, nil if it needs none.
+func who(r *http.Request) Login { return r.Context().Value(whoKey{}) }
 
 // NotReady is why a broker is not ready.
 type NotReady string

@@ -334,6 +334,10 @@ func (g gateway) jobs(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g gateway) nodes(w http.ResponseWriter, r *http.Request) {
+	if err := g.b.Sees(who(r), false); err != nil {
+		refuse(w, err)
+		return
+	}
 	f := g.b.Figures()
 	answer(w, http.StatusOK, map[string]any{
 		"self": map[string]any{

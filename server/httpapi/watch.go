@@ -219,6 +219,10 @@ func (t *track) sample(f *frame, key string, queued int) {
 
 // events is GET /v1/events.
 func (g gateway) events(rw http.ResponseWriter, r *http.Request) {
+	if err := g.b.Sees(who(r), true); err != nil {
+		refuse(rw, err)
+		return
+	}
 	sub := g.watch.subscribe()
 	if sub == nil {
 		refuse(rw, &problem{http.StatusServiceUnavailable, "ERR", "too many watch this node already"})
@@ -231,7 +235,7 @@ func (g gateway) events(rw http.ResponseWriter, r *http.Request) {
 	patient(rw, 0)
 	control := http.NewResponseController(rw)
 	text := []byte("retry: 2000\n\n")
-	for password := g.b.Password(); g.b.Password() == password; { // else it has to be said again
+	for g.b.Sees(who(r), true) == nil { // still
 		_ = control.SetWriteDeadline(time.Now().Add(writeAfter))
 		if _, err := rw.Write(text); err != nil || control.Flush() != nil {
 			return

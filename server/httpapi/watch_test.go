@@ -31,14 +31,17 @@ type sight struct {
 
 func (s *still) Ready() error             { return NotReady("it is a test") }
 func (s *still) Admits(string) bool       { return true }
-func (s *still) Password() string         { return "" }
+func (s *still) Open() bool               { return true }
+func (s *still) Sees(Login, bool) error   { return nil }
 func (s *still) Figures() Figures         { return s.change(func(*sight) {}).Figures }
 func (s *still) Queues() []node.QueueStat { return s.change(func(*sight) {}).Queues }
 func (s *still) Dashboard() string        { return "ro" }
 func (s *still) MaxJob() int64            { return 1 }
 
+func (s *still) Login(string, string, string) Login { return nil }
+
 // Call answers that there is no job, after a while.
-func (s *still) Call(ctx context.Context, _ string, _ ...[][]byte) (*Answer, error) {
+func (s *still) Call(ctx context.Context, _ Login, _ string, _ ...[][]byte) (*Answer, error) {
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"time"
+
+	"github.com/disqo/disqo/server/acl"
+	"github.com/disqo/disqo/server/config"
+	"github.com/disqo/disqo/server/node"
+	"github.com/disqo/disqo/server/resp"
+)
+
+// login is how a client proved who it is. The zero value is that of one that did
+// not: the default user, if that needs no password.
+type login struct {
+	name   string
+	secret acl.Hash // of the password that was given
+}
+
+// owner returns whose login it is, nil if nobody's: the user is gone or off, or
+// has that password no more.
+func (l *login) owner(cfg *config.Config) *acl.User {
+	name := l.name
+	if name == "" {
+		name = acl.DefaultName
+	}
+	u := cfg.Account(name)
+	if u == nil || !u.On || !cfg.NeedsNone(u) && (l.name == "" || !cfg.Knows(u, l.secret)) {
+		return nil
+	}
+	return u
+}
+
+// user returns who the client is by this configuration, nil if it has to say
+// first.
+func (s *session) user(cfg *config.Config) *acl.User {
+	if cfg != s.userCfg {
+		s.userCfg, s.known = cfg, s.login.owner(cfg)
+	}
+	return s.known
+}
+
+func (s *session) authenticated(cfg *config.Config) bool { return s.user(cfg) != nil }
+
+// setLogin makes the client another user.
+func (s *session) setLogin(l login) {
+	s.login, s.userCfg = l, nil
+	s.info.login.Store(&l)
+}
+
+// permits returns the text of an error if the user may not run a command.
+func (s *session) permits(u *acl.User, cmd *command, args [][]byte) (fault string) {
+	sub := ""
+	if len(args) > 1 {
+		sub = lower(args[1][:min(len(args[1]), longestName)])
+	}
+	right, name := acl.Of(cmd.name, sub)
+	if !u.May(right) {
+		s.refused(acl.ReasonCommand, u.Name, name)
+		return "NOPERM User " + u.Name + " has no permissions to run the '" + name + "' command"
+	}
+	if u.Every() {
+		return ""
+	}
+	if queue, ok := s.forbidden(u, cmd, args); ok {
+		s.refused(acl.ReasonQueue, u.Name, queue)
+		return "NOPERM User " + u.Name + " has no permissions to access the queue '" + resp.Echo([]byte(queue)) + "'"
+	}
+	return ""
+}
+
+// self is the user who was let in; nobody if that has changed since.
+func (s *session) self() *acl.User {
+	if s.known == nil {
+		return acl.Nobody
+	}
+	return s.known
+}
+
+// forbidden returns the first queue of a command that the user may not name, also
+// by one of its jobs if this node knows that.
+func (s *session) forbidden(u *acl.User, cmd *command, args [][]byte) (queue string, ok bool) {
+	switch {
+	case cmd.flags&namesQueue != 0:
+		return string(args[1]), !u.Queue(string(args[1]))
+	case cmd.flags&namesQueues != 0:
+		req, err := parseGetJob(args, s.srv.cfg.Get())
+		if err != nil {
+			return "", false // the command says so
+		}
+		for _, q := range req.queues {
+			if !u.Queue(string(q)) {
+				return string(q), true
+			}
+		}
+	case cmd.flags&namesJobs != 0:
+		for _, arg := range args[1:] {
+			id, valid, err := node.ParseID(arg)
+			if err != nil {
+				break // an option
+			}
+			if valid {
+				s.srv.node.Get(&id, func(j *node.Job) {
+					if !u.Queue(j.Queue) {
+						queue, ok = string([]byte(j.Queue)), true
+					}
+				})
+			}
+			if ok {
+				return queue, true
+			}
+		}
+	}
+	return "", false
+}
+
+// refused notes for ACL LOG that this client was refused something.
+func (s *session) refused(reason, user, object string) {
+	context := "toplevel"
+	switch {
+	case s.info.http:
+		context = "http"
+	case s.tx != nil || s.inExec:
+		context = "multi"
+	}
+	now := time.Now()
+	s.srv.aclLog.Add(acl.Event{Reason: reason, Context: context, Object: object, User: user, Client: s.info.line(now)},
+		now, s.srv.cfg.Get().ACLLogMaxLen)
+}
+
+// evict closes the connections that a change of the users leaves without one, or,
+// of those that wait or watch, with less than they had; that of the client that
+// made it after its reply.
+func (s *session) evict(old *config.Config) {
+	cfg := s.srv.cfg.Get()
+	for _, c := range s.srv.clients.all() {
+		l := c.info.login.Load()
+		was := l.owner(old)
+		if was == nil {
+			continue
+		}
+		is := l.owner(cfg)
+		if is != nil && (is.Covers(was) || !c.info.blocked.Load() && !c.info.monitor.Load()) {
+			continue
+		}
+		if &c.info == s.info {
+			s.closing = true
+		} else {
+			c.kill()
+		}
+	}
+}
