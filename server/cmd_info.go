@@ -75,6 +75,9 @@ func infoServer(s *Server, p func(string, any)) {
 	p("process_id", os.Getpid())
 	p("run_id", s.runID)
 	p("tcp_port", s.port)
+	if s.tlsPort != 0 {
+		p("tls_port", s.tlsPort)
+	}
 	if s.http != nil {
 		p("http_port", s.httpPort)
 	}

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/disqo/disqo/server/resp"
@@ -50,6 +51,8 @@ type conn struct {
 	woken atomic.Bool
 	bell  chan struct{}
 
+	socket syscall.RawConn // below TLS; nil if there is none
+
 	killed  atomic.Bool
 	overrun atomic.Bool // a monitor that does not read
 
@@ -65,6 +68,7 @@ func newConn(srv *Server, nc net.Conn, id int64) *conn {
 	}, func() time.Time { return time.Unix(0, c.heardAt.Load()) }, c.wake)
 	c.heardAt.Store(c.heard.UnixNano())
 	c.turning = c.turn
+	c.socket = rawConn(plain(nc))
 	c.info.init(id, nc)
 	c.s.init(srv, &c.info, c.wake)
 	c.s.monitored = c.push
@@ -80,6 +84,10 @@ func (c *conn) serve() {
 				"command", c.info.lastCommand(), "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
+	if err := c.handshake(); err != nil {
+		c.srv.log.Debug("a TLS handshake failed", "client", c.info.addr, "error", err)
+		return
+	}
 	for {
 		c.run(time.Now())
 		if !c.flush() {
@@ -214,7 +222,7 @@ const eofPatience = 10_000
 // kill ends the connection from another goroutine.
 func (c *conn) kill() {
 	c.killed.Store(true)
-	_ = c.nc.Close()
+	_ = plain(c.nc).Close() // TLS would wait to say farewell
 	c.wake()
 }
 

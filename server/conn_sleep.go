@@ -55,7 +55,7 @@ func (c *conn) await() error {
 			c.srv.log.Warn("a monitor does not keep up and is closed", "client", c.info.addr)
 			return errOverrun
 		}
-		if c.s.blocked() && (c.eof || c.s.dismissed() && hungUp(c.out.raw)) {
+		if c.s.blocked() && (c.eof || c.s.dismissed() && hungUp(c.socket)) {
 			return errGone
 		}
 		if c.srv.stopping.Load() {
@@ -154,7 +154,7 @@ func (c *conn) sleep(at time.Time) (got bool, err error) {
 		c.woken.Store(false)
 		c.armed = longAgo
 		return got, nil
-	case errors.Is(err, io.EOF) && !c.s.blocked():
+	case (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) && !c.s.blocked(): // or without TLS' farewell
 		c.eof = true
 		c.s.hurry(eofPatience)
 		return true, nil

@@ -20,14 +20,22 @@ const (
 	acceptPauseMax = time.Second
 )
 
-// refusalTimeout bounds the write of an error to a client that is not let in.
-const refusalTimeout = time.Second
+// refusalTimeout bounds the write of an error to a client that is not let in, and
+// refusalsMost how many such writes are waited for.
+const (
+	refusalTimeout = time.Second
+	refusalsMost   = 16
+)
 
 // listen opens the sockets of the configuration. With port 0 the first
 // address gets a free port and the others the same.
 func (s *Server) listen(cfg *config.Config) error {
-	var err error
-	if s.listeners, s.port, err = listenTCP(cfg.Bind, cfg.Port); err != nil || cfg.UnixSocket == "" {
+	all, port, err := listenTCP(cfg.Bind, cfg.Port)
+	s.listeners, s.port = all, port
+	if err == nil && cfg.TLSPort >= 0 {
+		err = s.listenTLS(cfg)
+	}
+	if err != nil || cfg.UnixSocket == "" {
 		return err
 	}
 	return s.listenUnix(cfg.Path(cfg.UnixSocket), fs.FileMode(cfg.UnixSocketPerm))
@@ -121,7 +129,7 @@ func (s *Server) admit(nc net.Conn) {
 		return
 	}
 	s.stats.connections.Add(1)
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp, ok := plain(nc).(*net.TCPConn); ok {
 		keepalive(tcp, cfg.TCPKeepalive)
 	}
 	s.log.Debug("client connected", "client", c.info.addr)
@@ -135,12 +143,28 @@ func keepalive(c *net.TCPConn, seconds int) {
 }
 
 // turnAway tells a client why it is not let in. The write does not hold up the
-// accept loop: a new connection's buffer takes a line.
+// accept loop: a new connection's buffer takes a line, and for one that speaks TLS
+// a goroutine waits, if there are few.
 func (s *Server) turnAway(nc net.Conn, text string) {
 	s.stats.rejected.Add(1)
-	_ = nc.SetWriteDeadline(time.Now().Add(refusalTimeout))
-	_, _ = nc.Write([]byte("-" + text + "\r\n"))
-	_ = nc.Close()
+	tell := func() {
+		_ = nc.SetDeadline(time.Now().Add(refusalTimeout))
+		_, _ = nc.Write([]byte("-" + text + "\r\n"))
+		_ = nc.Close()
+	}
+	if plain(nc) == nc {
+		tell()
+		return
+	}
+	select {
+	case s.refusing <- struct{}{}:
+		s.conns.Go(func() {
+			tell()
+			<-s.refusing
+		})
+	default:
+		_ = plain(nc).Close()
+	}
 }
 
 // local reports whether the client is on this machine.

@@ -24,6 +24,7 @@ const writePiece = 64 << 10
 type output struct {
 	nc      net.Conn
 	raw     syscall.RawConn // nil: no single non-blocking write; always use the goroutine
+	secure  bool            // nc is TLS over a steady one, which writes piece by piece
 	timeout func() time.Duration
 	heard   func() time.Time // when the client last sent something; any goroutine
 	wake    func()           // tells the connection about err
@@ -46,6 +47,13 @@ func (o *output) init(nc net.Conn, timeout func() time.Duration, heard func() ti
 	o.nc, o.timeout, o.heard, o.wake = nc, timeout, heard, wake
 	o.idle.L = &o.mu
 	o.raw = rawConn(nc)
+	if over, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if below, ok := over.NetConn().(*steady); ok {
+			piece := o.piece
+			o.secure = true
+			below.piece.Store(&piece)
+		}
+	}
 	o.attempt = func(fd uintptr) bool {
 		o.tryN, o.tryErr = writeOnce(fd, o.try)
 		return true
@@ -123,7 +131,7 @@ func (o *output) drain() {
 		o.queue = o.queue[1:]
 		for len(chunk) > 0 && o.err == nil {
 			o.mu.Unlock()
-			n, err := o.piece(chunk[:min(len(chunk), writePiece)])
+			n, err := o.write(chunk[:min(len(chunk), writePiece)])
 			o.mu.Lock()
 			chunk = chunk[n:]
 			o.sent += uint64(n)
@@ -140,17 +148,25 @@ func (o *output) drain() {
 		o.wake()
 		return
 	}
-	_ = o.nc.SetWriteDeadline(time.Time{}) // it would fail the next send
+	_ = plain(o.nc).SetWriteDeadline(time.Time{}) // it would fail the next send
 }
 
-// piece writes a piece; a deadline that passes after some progress is no error,
-// nor is it while the client still sends: it will read when it has sent all.
-func (o *output) piece(b []byte) (int, error) {
+// write writes a piece of what is queued.
+func (o *output) write(b []byte) (int, error) {
+	if o.secure {
+		return o.nc.Write(b)
+	}
+	return o.piece(o.nc, b)
+}
+
+// piece writes a piece to a socket; a deadline that passes after some progress is no
+// error, nor is it while the client still sends: it will read when it has sent all.
+func (o *output) piece(nc net.Conn, b []byte) (int, error) {
 	timeout := o.timeout()
-	if err := o.nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	if err := nc.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return 0, err
 	}
-	n, err := o.nc.Write(b)
+	n, err := nc.Write(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		if n > 0 || time.Since(o.heard()) < timeout {
 			return n, nil

@@ -52,7 +52,7 @@ func residentBytes() int64 {
 // none.
 func descriptor(nc net.Conn) int {
 	fd := -1
-	if sc, ok := nc.(syscall.Conn); ok {
+	if sc, ok := plain(nc).(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			_ = raw.Control(func(f uintptr) { fd = int(f) })
 		}

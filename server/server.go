@@ -43,6 +43,7 @@ type Server struct {
 	started time.Time
 	runID   string
 	port    int // of the first TCP listener
+	tlsPort int // where clients speak TLS, 0 if nowhere
 
 	listeners []net.Listener
 
@@ -52,6 +53,8 @@ type Server struct {
 	httpLoops     sync.WaitGroup
 	listed        listed
 	httpPort      int
+
+	refusing chan struct{} // a place for each client that speaks TLS and is being told that it is not let in
 
 	conns   sync.WaitGroup
 	helpers sync.WaitGroup // accept loops and the sampler
@@ -95,6 +98,7 @@ func New(o Options) (*Server, error) {
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
 		logFS: o.LogFS, loaded: o.Loaded, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
+		refusing: make(chan struct{}, refusalsMost),
 	}
 	var err error
 	if s.commands, err = newCommands(cfg.RenameCommand); err != nil {
@@ -234,14 +238,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = s.abort()
 		return fmt.Errorf("the cluster bus: %w", err)
 	}
-	ready := []any{"node", s.node.ID(), "version", s.build.Version, "addresses", s.Addrs(), "pid", os.Getpid(), "maxmemory", s.cfg.Get().MaxMemory}
-	if s.http != nil {
-		ready = append(ready, "http", s.httpListeners[0].Addr().String())
-	}
-	s.log.Info("ready for clients", ready...)
-	if cfg := s.cfg.Get(); !cfg.ProtectedMode && cfg.Open() {
-		s.log.Info("protected-mode is off and no password is set: whoever reaches the port is served")
-	}
+	s.sayReady()
 	select {
 	case <-ctx.Done():
 	case <-s.quit:
@@ -255,6 +252,30 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.log.Info("stopped", "jobs", s.node.Jobs())
 	return nil
+}
+
+// sayReady logs where clients are served.
+func (s *Server) sayReady() {
+	var clear, secured []net.Addr
+	for _, l := range s.listeners {
+		if _, ok := l.(secure); ok {
+			secured = append(secured, l.Addr())
+		} else {
+			clear = append(clear, l.Addr())
+		}
+	}
+	cfg := s.cfg.Get()
+	ready := []any{"node", s.node.ID(), "version", s.build.Version, "addresses", clear, "pid", os.Getpid(), "maxmemory", cfg.MaxMemory}
+	if secured != nil {
+		ready = append(ready, "tls", secured)
+	}
+	if s.http != nil {
+		ready = append(ready, "http", s.httpListeners[0].Addr().String())
+	}
+	s.log.Info("ready for clients", ready...)
+	if !cfg.ProtectedMode && cfg.Open() {
+		s.log.Info("protected-mode is off and no password is set: whoever reaches the port is served")
+	}
 }
 
 // abortMost bounds the wait for connections of a server that must not answer

@@ -50,9 +50,10 @@ var rooms = map[string]room{
 
 	// server names the jobs, ids and errors that server/node hands out; only
 	// node may do anything to them.
-	"server":           {ours: []string{"server/node", "server/acl", "server/config", "server/resp", "server/httpapi", "cluster"}, others: []string{redcon, sys, "golang.org/x/net"}, tests: []string{testServer, "aof", "aof/memfs"}},
+	"server":           {ours: []string{"server/node", "server/acl", "server/certs", "server/config", "server/resp", "server/httpapi", "cluster"}, others: []string{redcon, sys, "golang.org/x/net"}, tests: []string{testServer, "aof", "aof/memfs"}},
 	"server/browser":   {tests: []string{testServer, "github.com/chromedp", "github.com/redis/go-redis/v9"}},
 	"server/httpapi":   {ours: []string{"server/node"}, others: []string{"github.com/prometheus/client_golang"}, tests: []string{testServer}},
+	"server/certs":     {tests: []string{testServer}},
 	"server/acl":       {others: []string{match}},
 	"server/config":    {ours: []string{"server/acl"}, others: []string{match}},
 	"server/resp":      {others: []string{redcon}},

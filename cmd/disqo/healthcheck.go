@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -88,6 +89,17 @@ func ping(cfg *config.Config) error {
 	defer func() { _ = nc.Close() }()
 	if err := nc.SetDeadline(until); err != nil {
 		return err
+	}
+	if cfg.TLSPort == cfg.Port {
+		// It is asked whether it lives, not who it is: its certificate is for another name.
+		tc := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+		if err := tc.Handshake(); err != nil {
+			return fmt.Errorf("TLS with %s: %w", addr, err)
+		}
+		if cfg.TLSAuthClients == "yes" {
+			return nil // it will ask for a certificate, which is sign enough
+		}
+		nc = tc
 	}
 	if _, err := io.WriteString(nc, "PING\r\n"); err != nil {
 		return err

@@ -202,3 +202,34 @@ func requireQStat(t *testing.T, stat []any, err error) {
 	require.Equal(t, []any{"name", "q", "len", int64(1), "age", int64(0), "idle", int64(0), "blocked", int64(0),
 		"import-from", []any{}, "import-rate", int64(0), "jobs-in", int64(1), "jobs-out", int64(0), "pause", "none"}, stat)
 }
+
+func TestGoRedisTLSAndUsers(t *testing.T) {
+	t.Parallel()
+	ctx := testContext(t)
+	ca := servertest.NewAuthority(t)
+	cert, key := ca.Issue("broker")
+	p := broker(t, "--tls-port", "0", "--tls-cert-file", cert, "--tls-key-file", key, "--user", "worker", "on", ">s3cret", "~mail", "+@produce", "+@consume", "+show", "+qlen")
+	addr := "127.0.0.1:" + p.Dial(t).Info("server", "tls_port")
+	for _, protocol := range []int{2, 3} {
+		c := goRedis(t, redis.Options{Addr: addr, TLSConfig: ca.Client(""), Username: "worker", Password: "s3cret", Protocol: protocol})
+		who, err := c.Do(ctx, "ACL", "WHOAMI").Text()
+		require.NoError(t, err)
+		require.Equal(t, "worker", who)
+		pipe := c.Pipeline()
+		for range 1000 {
+			pipe.Do(ctx, "ADDJOB", "mail", "hello", 0)
+		}
+		denied := pipe.Do(ctx, "QPURGE", "mail")
+		_, err = pipe.Exec(ctx)
+		require.ErrorContains(t, err, "NOPERM")
+		require.ErrorContains(t, denied.Err(), "NOPERM")
+		jobs, err := c.Do(ctx, "GETJOB", "COUNT", 1000, "FROM", "mail").Slice()
+		require.NoError(t, err)
+		require.Len(t, jobs, 1000)
+		for _, j := range jobs {
+			require.NoError(t, c.Do(ctx, "ACKJOB", j.([]any)[1]).Err())
+		}
+	}
+	c := goRedis(t, redis.Options{Addr: addr, TLSConfig: ca.Client(""), Username: "worker", Password: "no", MaxRetries: -1})
+	require.ErrorContains(t, c.Ping(ctx).Err(), "WRONGPASS")
+}

@@ -24,12 +24,17 @@ type Config struct {
 
 	// Identity and access.
 
-	RequirePass   string    // a password of the default user, at most 512 bytes; "" = none
-	User          acl.Users // those that were made or changed; see Account
-	ACLLogMaxLen  int       // refusals kept for ACL LOG, 0..1048576; 0 = none
-	HTTPPort      int       // TCP port of the HTTP side, 0..65535; 0 = pick a free one, -1 = there is none
-	Dashboard     string    // pages of the HTTP side: "yes", "ro" without what changes something, or "no"
-	RenameCommand []Rename  // commands renamed or disabled, sorted by From, all applied at once
+	RequirePass    string    // a password of the default user, at most 512 bytes; "" = none
+	User           acl.Users // those that were made or changed; see Account
+	ACLLogMaxLen   int       // refusals kept for ACL LOG, 0..1048576; 0 = none
+	TLSPort        int       // TCP port for clients that speak TLS, 0..65535; 0 = pick a free one, -1 = there is none
+	TLSCertFile    string    // see Path; PEM
+	TLSKeyFile     string    // see Path; PEM
+	TLSCACertFile  string    // see Path; PEM; "" = none
+	TLSAuthClients string    // certificates of clients: "no", "optional" or "yes"
+	HTTPPort       int       // TCP port of the HTTP side, 0..65535; 0 = pick a free one, -1 = there is none
+	Dashboard      string    // pages of the HTTP side: "yes", "ro" without what changes something, or "no"
+	RenameCommand  []Rename  // commands renamed or disabled, sorted by From, all applied at once
 
 	// Process.
 

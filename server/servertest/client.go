@@ -3,6 +3,7 @@ package servertest
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -194,4 +195,13 @@ func readReply(r *bufio.Reader, b *bytes.Buffer) error {
 		}
 	}
 	return nil
+}
+
+// DialTLS is Dial for a port that speaks TLS.
+func DialTLS(t testing.TB, addr string, config *tls.Config) *Client {
+	t.Helper()
+	nc, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = nc.Close() })
+	return &Client{t: t, Conn: nc, r: bufio.NewReaderSize(nc, 64<<10)}
 }
