@@ -57,8 +57,9 @@ func (c *Cluster) Heard(id, host string, port, busPort int) {
 	}
 }
 
-// Dial connects to the bus of a member, from the address that this node is
-// bound to. It writes nothing.
+// Dial connects to the bus of a member, from the address that this node is bound
+// to, for a link: with a secret the connection is encrypted, and whoever is at the
+// other end has it, too.
 func (c *Cluster) Dial(ctx context.Context, id string) (net.Conn, error) {
 	c.mu.Lock()
 	p := c.peers[id]
@@ -70,5 +71,9 @@ func (c *Cluster) Dial(ctx context.Context, id string) (net.Conn, error) {
 	if !to.IsValid() {
 		return nil, ErrUnknown
 	}
-	return c.bus.dial(ctx, to)
+	nc, err := c.bus.dial(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return c.seal(ctx, nc)
 }

@@ -61,6 +61,9 @@ type bus struct {
 	local func(ip netip.Addr)    // this node was reached at, or reached others from, ip
 	may   func(netip.Addr) error // whether the node may talk to ip
 
+	unseal     func(ctx context.Context, nc net.Conn, first byte) (net.Conn, error) // makes a link of what begins like one
+	turnedAway func(nc net.Conn, err error)                                         // it did not
+
 	connect func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) // from is invalid if any will do
 
 	ctx        context.Context // ends with the bus
@@ -158,13 +161,21 @@ func (b *bus) leave(nc net.Conn) bool {
 // decide reads the first byte and hands the connection to whom it belongs.
 func (b *bus) decide(nc net.Conn) {
 	first, to, err := b.opening(nc)
+	link := err == nil && to == nil && (first[0] == byteLink || first[0] == byteTLS)
+	var inner net.Conn
+	if link {
+		inner, err = b.unseal(b.ctx, &replay{Conn: nc, first: first}, first[0])
+	}
 	there := b.leave(nc)
 	switch user := b.user.Load(); {
+	case link && err != nil && there && b.ctx.Err() == nil:
+		b.turnedAway(nc, err)
+		_ = nc.Close()
 	case err != nil || !there || b.ctx.Err() != nil || b.may(crowd.Host(nc.RemoteAddr())) != nil:
 		_ = nc.Close()
-	case to == nil && (first[0] == byteLink || first[0] == byteTLS) && b.link != nil:
+	case link && b.link != nil:
 		b.local(crowd.Host(nc.LocalAddr()))
-		b.link(&replay{Conn: nc, first: first})
+		b.link(inner)
 	case user != nil && (to != nil && user.is(to) && !b.deaf.Load() || to == nil && gossips(first[0])):
 		b.received.Add(1)
 		b.local(crowd.Host(nc.LocalAddr()))

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/memberlist"
+
 	"github.com/disqo/disqo/cluster/crowd"
 )
 
@@ -21,7 +23,10 @@ type Cluster struct {
 	log   *slog.Logger
 	lines *crowd.Lines
 	bus   *bus
-	key   []byte // of gossip, nil without a secret
+
+	ring    *memberlist.Keyring    // keys of gossip; nil without a secret
+	armour  atomic.Pointer[armour] // what the secrets come to
+	refused atomic.Int64           // strangers who tried to talk to this node
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -71,7 +76,7 @@ func New(o Options) (*Cluster, error) {
 		c.cancel()
 		return nil, err
 	}
-	c.bus = &bus{doors: doors, port: port, log: c.log, plain: c.key == nil, link: o.OnLink, local: c.local, may: c.may, connect: connect, decideTime: decideTime, ctx: c.ctx, cancel: c.cancel}
+	c.bus = &bus{doors: doors, port: port, log: c.log, plain: c.ring == nil, link: o.OnLink, unseal: c.unseal, turnedAway: c.turnedAway, local: c.local, may: c.may, connect: connect, decideTime: decideTime, ctx: c.ctx, cancel: c.cancel}
 	c.fixAddress()
 	now := c.now()
 	for _, m := range o.Identity.Peers() {
@@ -92,8 +97,12 @@ func (c *Cluster) open() ([]door, int, error) {
 			return nil, 0, fmt.Errorf("join: %w", err)
 		}
 	}
-	var err error
-	if c.key, err = gossipKey(c.o.Secret); err != nil {
+	a, err := forge(c.o.Secret, c.o.AlsoSecret)
+	if err != nil {
+		return nil, 0, err
+	}
+	c.armour.Store(a)
+	if c.ring, err = newRing(a.keys); err != nil {
 		return nil, 0, err
 	}
 	addrs, err := bindAddrs(c.o.Bind, c.o.LoopbackOnly, c.log)

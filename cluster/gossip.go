@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
 	"fmt"
 	"log"
 	"net"
@@ -13,11 +11,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-const (
-	secretInfo = "disqo gossip v1"
-	labelHead  = "disqo/"
-	keyBytes   = 32 // AES-256
-)
+const labelHead = "disqo/"
 
 // gossip is one memberlist from its creation to its end: RESET and a change of
 // cluster-node-timeout make a new one over the same sockets.
@@ -29,14 +23,6 @@ type gossip struct {
 	list      *memberlist.Memberlist
 	retired   atomic.Bool // a later one has taken its place: nothing it says counts
 	told      meta        // of this node, what gossip says; under Cluster.mu
-}
-
-// gossipKey derives the key of gossip from the secret; nil without one.
-func gossipKey(secret string) ([]byte, error) {
-	if secret == "" {
-		return nil, nil
-	}
-	return hkdf.Key(sha256.New, []byte(secret), nil, secretInfo, keyBytes)
 }
 
 // suspicion is how many probe intervals a suspect has to prove that it lives,
@@ -74,10 +60,10 @@ func (c *Cluster) newGossip() (*gossip, error) {
 	conf.Name, conf.Transport = g.id, g.transport
 	conf.AdvertiseAddr, conf.AdvertisePort, conf.BindPort = here.Addr().String(), int(here.Port()), int(here.Port())
 	conf.ProtocolVersion, conf.EnableCompression = memberlist.ProtocolVersionMax, false
-	conf.SecretKey, conf.GossipVerifyIncoming, conf.GossipVerifyOutgoing = c.key, true, true
+	conf.Keyring, conf.GossipVerifyIncoming, conf.GossipVerifyOutgoing = c.ring, true, true
 	conf.Label = labelHead + c.o.Name
 	conf.Delegate, conf.Events, conf.Alive, conf.Merge = g, g, g, g
-	conf.Logger = log.New(bridge{c.log, c.lines}, "", 0)
+	conf.Logger = log.New(bridge{c.log, c.lines, &c.refused}, "", 0)
 	var err error
 	if g.list, err = memberlist.Create(conf); err != nil {
 		_ = g.transport.Shutdown()

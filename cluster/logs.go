@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/disqo/disqo/cluster/crowd"
@@ -20,6 +21,8 @@ const (
 type bridge struct {
 	log   *slog.Logger
 	lines *crowd.Lines
+
+	refused *atomic.Int64 // strangers that explained tells of
 }
 
 // expected are parts of lines that are the normal life of a cluster whose
@@ -62,6 +65,7 @@ func (b bridge) emit(level slog.Level, text string) {
 	}
 	for _, e := range explained {
 		if level == slog.LevelWarn && strings.Contains(text, e.part) {
+			b.refused.Add(1)
 			b.lines.Say(level, crowd.Stranger(host), e.line, "from", host)
 			return
 		}

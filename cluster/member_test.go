@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -147,7 +148,7 @@ func TestBridge(t *testing.T) {
 	t.Parallel()
 	var log record
 	text := slog.New(slog.NewTextHandler(&log, nil))
-	b := bridge{text, crowd.NewLines(text)}
+	b := bridge{text, crowd.NewLines(text), new(atomic.Int64)}
 	for range 3 {
 		for _, line := range []string{
 			"[DEBUG] memberlist: Stream connection from=127.0.0.1:1\n",

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -28,7 +29,8 @@ type Options struct {
 	Advertise     string // IP or host name for others to use; "" = found out
 	AdvertisePort int    // for clients, to tell others; 0 = ClientPort
 
-	Secret       string   // gossip is encrypted with a key made of it; "" = not
+	Secret       string   // keys are made of it that encrypt gossip and links; "" = they are plain
+	AlsoSecret   string   // another one that other nodes may have, while it is changed; "" = none
 	Name         string   // of the cluster, at most 200 bytes
 	Join         []string // host[:port[@busport]]
 	LoopbackOnly bool     // listen on and talk to loopback addresses only
@@ -39,9 +41,12 @@ type Options struct {
 	// OnChange says that Members changed. It is called without locks, by one
 	// goroutine, and must not block or call Close.
 	OnChange func()
-	// OnLink takes an inbound link: a connection whose first byte, not read
-	// yet for who reads from it, is 'D', or 0x16 for TLS. It must not block.
+	// OnLink takes an inbound link: a connection, decrypted if links are, whose
+	// first byte is not read yet. It must not block.
 	OnLink func(net.Conn)
+	// Links returns the configuration of TLS for links, see LinkTLS, in the place
+	// of one that is made of Secret; nil if there is none.
+	Links func() *tls.Config
 	// Resolve finds the addresses of a host name; nil asks the system.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 }

@@ -15,6 +15,9 @@ type replay struct {
 	first []byte
 }
 
+// NetConn returns the connection itself.
+func (r *replay) NetConn() net.Conn { return r.Conn }
+
 func (r *replay) Read(p []byte) (int, error) {
 	if len(r.first) > 0 && len(p) > 0 {
 		n := copy(p, r.first)

@@ -32,9 +32,7 @@ const (
 	typeHello byte = 1 + iota // who I am: the first frame in each direction
 	typePing                  // number u64, and from who tells it: bytes of memory used u64, their bound u64; the pong repeats all
 	typePong
-	typeBye       // why I close: text
-	typeChallenge // prove that you have the key, as I do
-	typeProof
+	typeBye // why I close: text
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

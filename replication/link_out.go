@@ -68,11 +68,7 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 		return nil, err
 	}
 	p.links.wrote(1, int64(len(greeting)))
-	if err := k.prove(nc); err != nil {
-		p.links.bye(nc, err)
-		return nil, err
-	}
-	f, err := p.links.first(k.frames, typeHello)
+	f, err := p.links.first(k.frames)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +89,8 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 	return k, nil
 }
 
-// first reads the frame that a connection has to begin, or go on, with.
-func (l *Links) first(r *frameReader, want byte) (frame, error) {
+// first reads the frame that a connection has to begin with: a hello.
+func (l *Links) first(r *frameReader) (frame, error) {
 	for {
 		f, ok, err := r.next()
 		if err != nil {
@@ -108,14 +104,12 @@ func (l *Links) first(r *frameReader, want byte) (frame, error) {
 		}
 		l.framesReceived.Add(1)
 		switch f.typ {
-		case want:
+		case typeHello:
 			return f, nil
 		case typeBye:
 			return f, fmt.Errorf("the other node says: %.256q", f.payload)
-		case typeChallenge:
-			return f, errNoSecret
 		}
-		return f, fmt.Errorf("a frame of type %d in place of %s", f.typ, openings[want])
+		return f, fmt.Errorf("a frame of type %d in place of a hello", f.typ)
 	}
 }
 
@@ -196,7 +190,7 @@ func (k *link) listen() error {
 			}
 		case typeBye:
 			return fmt.Errorf("the other node says: %.256q", f.payload)
-		case typeHello, typePing, typeChallenge, typeProof:
+		case typeHello, typePing:
 			return fmt.Errorf("a frame of type %d on the way back", f.typ)
 		}
 	}

@@ -54,7 +54,6 @@ type Options struct {
 	// their bound, 0 if there is none. Nil: they are told nothing.
 	Memory func() (used, most int64)
 
-	Key         []byte        // who does not have it is no node of the cluster, see LinkKey; nil: everybody is believed
 	OutboxBytes int           // most bytes that wait for a peer, 64 MiB if 0
 	OutboxAge   time.Duration // longest time they wait and a write makes no progress, 5 s if 0
 	MaxFrame    int           // largest length of a frame from a peer, 8 MiB if 0

@@ -2,17 +2,21 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"time"
 
 	"github.com/disqo/disqo/cluster"
+	"github.com/disqo/disqo/server/certs"
 	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/node"
 )
 
 // openBus opens the sockets by which this node meets others.
-func (s *Server) openBus(cfg *config.Config) (err error) {
+func (s *Server) openBus(cfg *config.Config) error {
 	port := cfg.ClusterPort
 	if port < 0 {
 		port = s.port + cluster.BusOffset
@@ -20,11 +24,15 @@ func (s *Server) openBus(cfg *config.Config) (err error) {
 			port = 0
 		}
 	}
+	links, err := s.linkTLS(cfg)
+	if err != nil {
+		return err
+	}
 	loopback := cfg.ClusterProtectedMode && cfg.ClusterSecret == ""
 	s.cluster, err = cluster.New(cluster.Options{
 		Identity: s.identity, Bind: cfg.Bind, ClientPort: s.port, BusPort: port,
 		Advertise: cfg.AdvertiseAddr, AdvertisePort: cfg.AdvertisePort,
-		Secret: cfg.ClusterSecret, Name: cfg.ClusterName, Join: cfg.Join,
+		Secret: cfg.ClusterSecret, AlsoSecret: cfg.ClusterSecretAlso, Links: links, Name: cfg.ClusterName, Join: cfg.Join,
 		LoopbackOnly: loopback, NodeTimeout: s.nodeTimeout, Log: s.log,
 		OnChange: s.membersChanged, OnLink: func(nc net.Conn) { s.node.AcceptLink(nc) },
 	})
@@ -35,11 +43,30 @@ func (s *Server) nodeTimeout() time.Duration {
 	return time.Duration(s.cfg.Get().ClusterNodeTimeout) * time.Millisecond
 }
 
+// linkTLS returns where the configuration of links comes from that have certificates
+// in files, nil if they have not.
+func (s *Server) linkTLS(cfg *config.Config) (func() *tls.Config, error) {
+	files := certs.Files{Cert: cfg.Path(cfg.ClusterTLSCertFile), Key: cfg.Path(cfg.ClusterTLSKeyFile), CA: cfg.Path(cfg.ClusterTLSCACertFile)}
+	switch {
+	case files == certs.Files{}:
+		return nil, nil
+	case files.Cert == "" || files.Key == "" || files.CA == "":
+		return nil, errors.New("cluster-tls-cert-file, cluster-tls-key-file and cluster-tls-ca-cert-file need each other")
+	}
+	store, err := certs.Open(files, tls.RequireAndVerifyClientCert, s.log)
+	if err != nil {
+		return nil, fmt.Errorf("cluster-tls-cert-file: %w", err)
+	}
+	return func() *tls.Config {
+		files := store.Current()
+		return cluster.LinkTLS(files.Certificates, files.ClientCAs)
+	}, nil
+}
+
 // bus is how the node reaches its peers. The cluster is there by the time it is
 // used.
 func (s *Server) bus(cfg *config.Config) *node.Bus {
 	return &node.Bus{
-		Secret:  cfg.ClusterSecret,
 		Name:    cfg.ClusterName,
 		Dial:    func(ctx context.Context, id string) (net.Conn, error) { return s.cluster.Dial(ctx, id) },
 		Heard:   func(id, host string, port, busPort int) { s.cluster.Heard(id, host, port, busPort) },

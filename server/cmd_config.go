@@ -5,13 +5,14 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/disqo/disqo/cluster"
 	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/node"
 	"github.com/disqo/disqo/server/resp"
 )
 
-// CONFIG GET pattern | SET name value | RESETSTAT | REWRITE
+// CONFIG GET pattern | SET name value [name value ...] | RESETSTAT | REWRITE
 func cmdConfig(s *session, args [][]byte) {
 	words := map[string]int{"get": 3, "set": 4, "resetstat": 2, "rewrite": 2}
 	sub := lower(args[1])
@@ -19,7 +20,7 @@ func cmdConfig(s *session, args [][]byte) {
 	case !ok:
 		s.reply.Error("ERR CONFIG subcommand must be one of GET, SET, RESETSTAT, REWRITE")
 		return
-	case len(args) != want:
+	case len(args) != want && (sub != "set" || len(args) < want || len(args)%2 != 0):
 		s.errorf("ERR Wrong number of arguments for CONFIG %s", resp.Echo(args[1]))
 		return
 	}
@@ -32,7 +33,11 @@ func cmdConfig(s *session, args [][]byte) {
 			s.reply.BulkString(p.Value)
 		}
 	case "set":
-		s.configSet(string(args[2]), string(args[3]))
+		pairs := make([]string, len(args)-2)
+		for i, a := range args[2:] {
+			pairs[i] = string(a)
+		}
+		s.configSet(pairs)
 	case "resetstat":
 		s.srv.resetStats()
 		s.reply.Status("OK")
@@ -41,26 +46,28 @@ func cmdConfig(s *session, args [][]byte) {
 	}
 }
 
-func (s *session) configSet(name, value string) {
-	err := s.srv.cfg.Update(name, value)
+func (s *session) configSet(pairs []string) {
+	err := s.srv.cfg.Update(pairs...)
 	var unknown *config.UnknownError
 	var invalid *config.InvalidError
 	switch {
 	case err == nil:
-		if strings.EqualFold(name, "requirepass") {
-			s.knowPassword(value)
+		for i := 0; i < len(pairs); i += 2 {
+			if strings.EqualFold(pairs[i], "requirepass") {
+				s.knowPassword(pairs[i+1])
+			}
 		}
 		s.srv.wakeAll() // connections sleep by the old configuration
 		s.reply.Status("OK")
 	case errors.As(err, &unknown):
-		s.errorf("ERR Unsupported CONFIG parameter: %s", resp.Echo([]byte(name)))
-	case errors.As(err, &invalid) && strings.EqualFold(name, "dir"):
+		s.errorf("ERR Unsupported CONFIG parameter: %s", resp.Echo([]byte(unknown.Name)))
+	case errors.As(err, &invalid) && strings.EqualFold(invalid.Name, "dir"):
 		s.errorf("ERR Changing directory: %s", sentence(invalid.Why))
 	case errors.As(err, &invalid):
-		s.errorf("ERR Invalid argument '%s' for CONFIG SET '%s'", resp.Echo([]byte(value)), resp.Echo([]byte(name)))
-	case strings.EqualFold(name, "appendonly"):
-		s.srv.log.Warn("the append-only file could not be switched", "to", value, "error", err)
-		s.errorf("ERR Unable to turn %s AOF. Check server logs: %s", map[bool]string{true: "on", false: "off"}[strings.EqualFold(value, "yes")], err)
+		s.errorf("ERR Invalid argument '%s' for CONFIG SET '%s'", resp.Echo([]byte(invalid.Value)), resp.Echo([]byte(invalid.Name)))
+	case len(pairs) == 2 && strings.EqualFold(pairs[0], "appendonly"):
+		s.srv.log.Warn("the append-only file could not be switched", "to", pairs[1], "error", err)
+		s.errorf("ERR Unable to turn %s AOF. Check server logs: %s", map[bool]string{true: "on", false: "off"}[strings.EqualFold(pairs[1], "yes")], err)
 	default:
 		s.errorf("ERR %s", err)
 	}
@@ -106,11 +113,14 @@ func (s *Server) resetStats() {
 }
 
 // changed carries out what a new configuration means for the running server.
-// It is called before the configuration is in force. It vetoes only that the
-// append-only file be switched when it cannot.
+// It is called before the configuration is in force. It vetoes what cannot be done:
+// mostly that the append-only file be switched.
 func (s *Server) changed(name string, old, new *config.Config) error {
 	if old.Dir != new.Dir && old.AppendOnly {
 		return errors.New("the append-only file is in the present directory; switch appendonly off first")
+	}
+	if (old.ClusterSecret == "") != (new.ClusterSecret == "") {
+		return cluster.ErrSecret
 	}
 	if old.AppendOnly != new.AppendOnly {
 		if err := s.switchLog(new); err != nil {
@@ -119,6 +129,11 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 	}
 	if policy, ok := node.ParsePolicy(new.AppendFsync); ok && old.AppendFsync != new.AppendFsync {
 		if err := s.node.SetPolicy(policy); err != nil {
+			return err
+		}
+	}
+	if old.ClusterSecret != new.ClusterSecret || old.ClusterSecretAlso != new.ClusterSecretAlso {
+		if err := s.cluster.SetSecrets(new.ClusterSecret, new.ClusterSecretAlso); err != nil {
 			return err
 		}
 	}

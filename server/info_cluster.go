@@ -29,6 +29,7 @@ func infoCluster(s *Server, p func(string, any)) {
 	p("link_messages_received", received)
 	p("link_bytes_sent", bytesSent)
 	p("link_bytes_received", bytesReceived)
+	p("strangers_refused", s.cluster.Refused())
 	p("link_messages_refused", impossible)
 	p("link_messages_unknown", unknown)
 	for i, m := range members[1:] {

@@ -80,6 +80,10 @@ type Config struct {
 	AdvertisePort        int      // client port for other nodes to name, 0..65535; 0 = Port
 	ClusterPort          int      // TCP and UDP port of the bus, 0..65535; 0 = pick a free one, -1 = Port+10000, or 0 if Port is 0
 	ClusterSecret        string   // shared by all nodes, at most 512 bytes; "" = none. Never shown.
+	ClusterSecretAlso    string   // another one that nodes may have, at most 512 bytes; "" = none. Never shown.
+	ClusterTLSCertFile   string   // see Path; PEM; "" = links have certificates made of ClusterSecret
+	ClusterTLSKeyFile    string   // see Path; PEM
+	ClusterTLSCACertFile string   // see Path; PEM
 	ClusterName          string   // must be the same on all nodes, at most 200 bytes
 	ClusterProtectedMode bool     // without ClusterSecret, the bus keeps to loopback addresses
 	DefaultReplicate     int      // copies of a job, unless told, 1..65535

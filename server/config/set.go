@@ -19,7 +19,7 @@ const (
 )
 
 // Hook is told of a change before it happens; name is the directive in lower
-// case. An error vetoes the change and is what the client is told. A hook runs
+// case, or several with spaces between. An error vetoes the change and is what the client is told. A hook runs
 // under the lock of the Set: it must not call Update, Rewrite or OnChange.
 type Hook func(name string, old, new *Config) error
 
@@ -62,16 +62,27 @@ func (s *Set) OnChange(hook Hook) {
 	s.hooks = append(s.hooks, hook)
 }
 
-// Update sets one directive, as CONFIG SET does. The error is an *UnknownError
-// when there is no such directive or it cannot be set at run time, an
-// *InvalidError when it does not take the value, or wraps a hook's veto. On
-// error nothing has changed.
-func (s *Set) Update(name, value string) error {
-	d := lookup(name)
-	if d == nil || !d.has(settable) {
-		return &UnknownError{Name: name}
+// Update sets directives, as CONFIG SET does: a name, its value, and so on, all of
+// them or none. The error is an *UnknownError when there is no such directive or it
+// cannot be set at run time, an *InvalidError when it does not take the value, or
+// wraps a hook's veto. On error nothing has changed.
+func (s *Set) Update(pairs ...string) error {
+	var names []string
+	for i := 0; i < len(pairs); i += 2 {
+		d := lookup(pairs[i])
+		if d == nil || !d.has(settable) {
+			return &UnknownError{Name: pairs[i]}
+		}
+		names = append(names, d.name)
 	}
-	return s.change(d.name, func(c *Config) error { return d.apply(c, name, []string{value}) })
+	return s.change(strings.Join(names, " "), func(c *Config) error {
+		for i := 0; i < len(pairs); i += 2 {
+			if err := lookup(pairs[i]).apply(c, pairs[i], pairs[i+1:i+2]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // UpdateUsers replaces the users by what change makes of them; an error of its

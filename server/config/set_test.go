@@ -25,7 +25,7 @@ slowlog-max-len latency-monitor-threshold cluster-node-timeout hz watchdog-perio
 maxmemory-policy appendfsync`
 
 // Ours that CONFIG GET does not show.
-var hidden = []string{"cluster-secret", "user"}
+var hidden = []string{"cluster-secret", "cluster-secret-also", "user"}
 
 func TestMatchOrder(t *testing.T) {
 	t.Parallel()

@@ -127,9 +127,7 @@ func New(o Options) (*Node, error) {
 	n.queues.max.Store(o.MaxQueues)
 	n.dummies.max.Store(maxDummies)
 	n.SetDefaults(defaultRepl, defaultSync)
-	if err := n.initPeers(o.Bus); err != nil {
-		return nil, err
-	}
+	n.initPeers(o.Bus)
 	n.maxMemory.Store(o.MaxMemory)
 	n.keepSpent.Store(o.KeepSpent)
 	for i := range n.shards {

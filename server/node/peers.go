@@ -18,7 +18,6 @@ import (
 // Bus is how a node reaches others. Its functions may be called from any
 // goroutine.
 type Bus struct {
-	Secret  string                                                 // of the cluster: who does not have it is not believed; "": everybody is
 	Name    string                                                 // of the cluster: only nodes of the same talk to each other
 	Dial    func(ctx context.Context, id string) (net.Conn, error) // a link to a peer
 	Heard   func(id, host string, port, busPort int)               // a peer said where it is; may be nil
@@ -79,7 +78,7 @@ type member struct {
 	boot    uint64
 }
 
-func (n *Node) initPeers(bus *Bus) error {
+func (n *Node) initPeers(bus *Bus) {
 	p := &n.peers
 	p.roll = replication.NewRoll(nodeID(n.ID()))
 	p.list = map[store.NodeID]*member{}
@@ -88,13 +87,9 @@ func (n *Node) initPeers(bus *Bus) error {
 	p.size.Store(1)
 	p.lines = crowd.NewLines(nil)
 	if bus == nil {
-		return nil
+		return
 	}
 	p.bus, p.lines = *bus, crowd.NewLines(bus.Log)
-	key, err := replication.LinkKey(bus.Secret)
-	if err != nil {
-		return err
-	}
 	connect := bus.Links
 	if connect == nil {
 		connect = func(o replication.Options) Links { return replication.NewLinks(o) }
@@ -111,9 +106,7 @@ func (n *Node) initPeers(bus *Bus) error {
 		},
 		Changed:  n.lookAtPeers,
 		MaxFrame: maxFrame,
-		Key:      key,
 	})
-	return nil
 }
 
 // maxFrame bounds what a peer may send in one message: the largest job that the
