@@ -13,6 +13,7 @@ import (
 // entries prints, parse reads to the same value.
 type codec struct {
 	values  string                               // unit and bounds, or the words it takes
+	words   []string                             // the words it takes; nil if it takes anything else
 	reset   func(c *Config)                      // sets the default
 	parse   func(c *Config, args []string) error // leaves c alone on error; never writes into a slice of c
 	entries func(c *Config) []entry              // as in a configuration file
@@ -164,7 +165,7 @@ func writeSize(n int64) string {
 
 // boolean is yes or no.
 func boolean(field func(*Config) *bool, def bool) codec {
-	return single(field, def, "yes|no", readYesNo, writeYesNo)
+	return chosen(single(field, def, "", readYesNo, writeYesNo), "yes", "no")
 }
 
 // refused is a boolean that this program cannot turn on; why tells the user
@@ -177,7 +178,7 @@ func refused(field func(*Config) *bool, why string) codec {
 		}
 		return false, err
 	}
-	return single(field, false, "no", read, writeYesNo)
+	return chosen(single(field, false, "", read, writeYesNo), "no")
 }
 
 func readYesNo(s string) (bool, error) {
@@ -205,7 +206,13 @@ func enum(field func(*Config) *string, def string, words ...string) codec {
 		}
 		return s, nil
 	}
-	return single(field, def, strings.Join(words, "|"), read, same)
+	return chosen(single(field, def, "", read, same), words...)
+}
+
+// chosen is a codec of nothing but these words.
+func chosen(k codec, words ...string) codec {
+	k.words, k.values = words, strings.Join(words, "|")
+	return k
 }
 
 func same(s string) string { return s }

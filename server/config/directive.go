@@ -72,10 +72,11 @@ func lookup(name string) *directive { return byName[strings.ToLower(name)] }
 // Doc describes one directive to a user.
 type Doc struct {
 	Name     string
-	Default  string // as in a configuration file, "" = nothing is set
-	Values   string // unit and bounds, or the words it takes
-	Help     string // one line
-	Settable bool   // CONFIG SET can change it
+	Default  string   // as in a configuration file, "" = nothing is set
+	Values   string   // unit and bounds, or the words it takes
+	Words    []string // those words; nil if it takes anything else. Not to be written to
+	Help     string   // one line
+	Settable bool     // CONFIG SET can change it
 }
 
 // Directives describes every directive, sorted by name.
@@ -99,5 +100,5 @@ func (d *directive) doc(defaults *Config) Doc {
 	if entries := d.entries(defaults); len(entries) > 0 && !slices.Equal(entries[0].args, []string{""}) {
 		def = joinArgs(entries[0].args)
 	}
-	return Doc{Name: d.name, Default: def, Values: d.values, Help: help, Settable: d.has(settable)}
+	return Doc{Name: d.name, Default: def, Values: d.values, Words: d.words, Help: help, Settable: d.has(settable)}
 }
