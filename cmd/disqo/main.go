@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/disqo/disqo/cmd/disqo/top"
 	"github.com/disqo/disqo/server"
 	"github.com/disqo/disqo/server/config"
 )
@@ -41,6 +42,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return healthcheck(args[1:], stderr)
 		case "--readycheck":
 			return readycheck(args[1:], stderr)
+		case "top":
+			return top.Run(args[1:], os.Stdin, stdout, stderr)
 		}
 	}
 	set, err := config.Load(args)
@@ -145,13 +148,15 @@ func buildInfo() server.Build {
 func usage(w io.Writer) {
 	fmt.Fprint(w, `Usage: disqo [file | -] [--directive value ...]
        disqo --healthcheck | --readycheck [file | -] [--directive value ...]
+       disqo top [host:port] [options]
        disqo --version | --help
 
 Disqo is a distributed in-memory job broker that speaks RESP. Without arguments
 it serves clients on port 7711. A configuration file has one directive a line;
 the same directives can be given as options, which win. --healthcheck asks the
 broker on this machine that was started so whether it lives, --readycheck whether
-clients should be sent to it; exit code 0 means yes.
+clients should be sent to it; exit code 0 means yes. top shows a broker on the
+terminal, live (disqo top --help). A configuration file of such a name is ./top.
 
 Directives, with their defaults:
 
