@@ -44,6 +44,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return readycheck(args[1:], stderr)
 		case "top":
 			return top.Run(args[1:], os.Stdin, stdout, stderr)
+		case "completion":
+			return completion(args[1:], stdout, stderr)
 		}
 	}
 	set, err := config.Load(args)
@@ -149,6 +151,7 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, `Usage: disqo [file | -] [--directive value ...]
        disqo --healthcheck | --readycheck [file | -] [--directive value ...]
        disqo top [host:port] [options]
+       disqo completion bash | zsh | fish
        disqo --version | --help
 
 Disqo is a distributed in-memory job broker that speaks RESP. Without arguments
@@ -156,7 +159,8 @@ it serves clients on port 7711. A configuration file has one directive a line;
 the same directives can be given as options, which win. --healthcheck asks the
 broker on this machine that was started so whether it lives, --readycheck whether
 clients should be sent to it; exit code 0 means yes. top shows a broker on the
-terminal, live (disqo top --help). A configuration file of such a name is ./top.
+terminal, live (disqo top --help); completion prints a script that completes all
+this in a shell. A configuration file of such a name is ./top.
 
 Directives, with their defaults:
 
