@@ -38,6 +38,7 @@ func TestHelp(t *testing.T) {
 		require.Equal(t, 0, code)
 		require.Empty(t, complaint)
 		require.True(t, strings.HasPrefix(out, "Usage: disqo [file | -] [--directive value ...]\n"), out)
+		require.Contains(t, out, "\n       disqo top [host:port] [options]\n       disqo completion bash | zsh | fish\n")
 		for _, d := range config.Directives() {
 			require.Regexp(t, `(?m)^  `+regexp.QuoteMeta(d.Name)+` .+\n      .*`+regexp.QuoteMeta(d.Help), out, "a directive, its default and what it is")
 		}

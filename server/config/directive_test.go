@@ -141,3 +141,21 @@ func TestNearest(t *testing.T) {
 	require.Equal(t, 3, editDistance("kitten", "sitting"))
 	require.Equal(t, 4, editDistance("", "port"))
 }
+
+// The words that a directive is said to take are those it takes.
+func TestWordsOfDirectives(t *testing.T) {
+	t.Parallel()
+	some := 0
+	for _, d := range table {
+		for _, word := range d.words {
+			some++
+			c := Default()
+			require.NoError(t, d.apply(c, d.name, []string{word}))
+		}
+		if d.words != nil {
+			require.Equal(t, strings.Join(d.words, "|"), d.values)
+			require.Error(t, d.apply(Default(), d.name, []string{"neither"}), d.name)
+		}
+	}
+	require.Greater(t, some, 20)
+}
