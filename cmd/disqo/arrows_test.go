@@ -57,6 +57,7 @@ var rooms = map[string]room{
 	"server/certs":     {tests: []string{testServer}},
 	"server/acl":       {others: []string{match}},
 	"server/config":    {ours: []string{"server/acl"}, others: []string{match}},
+	"server/disqueaof": {},
 	"server/resp":      {others: []string{redcon}},
 	"server/node":      {ours: []string{"replication", "aof", "store", "store/planted", "cluster/crowd"}, tests: []string{"aof/memfs", sys}},
 	"server/sim":       {ours: []string{"server/node", "replication", "aof", "aof/memfs", "store"}, never: []string{"net", "os/exec"}},
