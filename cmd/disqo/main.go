@@ -46,6 +46,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return top.Run(args[1:], os.Stdin, stdout, stderr)
 		case "completion":
 			return completion(args[1:], stdout, stderr)
+		case "import-disque":
+			return importDisque(args[1:], stdout, stderr)
 		}
 	}
 	set, err := config.Load(args)
@@ -152,6 +154,7 @@ func usage(w io.Writer) {
        disqo --healthcheck | --readycheck [file | -] [--directive value ...]
        disqo top [host:port] [options]
        disqo completion bash | zsh | fish
+       disqo import-disque [option ...] file.aof ...
        disqo --version | --help
 
 Disqo is a distributed in-memory job broker that speaks RESP. Without arguments
@@ -160,7 +163,9 @@ the same directives can be given as options, which win. --healthcheck asks the
 broker on this machine that was started so whether it lives, --readycheck whether
 clients should be sent to it; exit code 0 means yes. top shows a broker on the
 terminal, live (disqo top --help); completion prints a script that completes all
-this in a shell. A configuration file of such a name is ./top.
+this in a shell; import-disque puts the jobs of an append-only file of Disque into
+a running broker (disqo import-disque --help). A configuration file of such a name
+is ./top.
 
 Directives, with their defaults:
 

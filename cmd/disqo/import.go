@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/disqo/disqo/server/disqueaof"
+)
+
+const importUsage = `Usage: disqo import-disque [option ...] file.aof ...
+
+Puts the jobs that are live at the end of an append-only file of Disque into a
+running broker. Stop Disque first. Of a cluster name the files of all its nodes at
+once: a job that several of them have is put once. The jobs get new ids; they keep
+queue, body, RETRY, REPLICATE, and what is left of TTL and DELAY.
+
+  --dry-run         only say which jobs there are, and what would be lost
+  --to host:port    where the broker is (127.0.0.1:7711)
+  --user name       say AUTH name password
+  --password word   say AUTH; by default what DISQO_PASSWORD in the environment says,
+                    as others on this machine can see the command line
+  --replicate n     at most so many copies of each job
+  --rewritten       the file was written by SHUTDOWN REWRITE-AOF: put also jobs with
+                    RETRY 0 that it does not show as delivered. Without it none
+                    are put, as Disque does not log deliveries
+  --progress path   where to keep which jobs were put, with their old and new ids
+                    (that of the first file, and .imported)
+  --resume          go on with an import that stopped
+
+Exit codes: 0 done
+            1 nothing was put: wrong usage, no broker, or a file cannot be read
+            2 stopped in the middle: say the same again with --resume
+            3 nothing was put: a file is corrupt
+`
+
+// The exit codes of import-disque.
+const (
+	importDone = iota
+	importFailed
+	importStopped
+	importCorrupt
+)
+
+// importOptions is the command line of import-disque.
+type importOptions struct {
+	files                      []string
+	to, user, password, ledger string
+	replicate                  uint
+	dryRun, rewritten, resume  bool
+}
+
+// importer is one run of import-disque, with its surroundings.
+type importer struct {
+	*importOptions
+	now            func() time.Time
+	stdout, stderr io.Writer
+}
+
+// importDisque puts the jobs of files of Disque into a broker, and returns an exit code.
+func importDisque(args []string, stdout, stderr io.Writer) int {
+	o, err := parseImport(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, importUsage)
+		return importDone
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "disqo: import-disque: %v; see disqo import-disque --help\n", err)
+		return importFailed
+	}
+	im := &importer{importOptions: o, now: time.Now, stdout: stdout, stderr: stderr}
+	return im.run()
+}
+
+// parseImport reads the command line. Options may stand behind files, too.
+func parseImport(args []string) (*importOptions, error) {
+	o := &importOptions{}
+	f := flag.NewFlagSet("import-disque", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.BoolVar(&o.dryRun, "dry-run", false, "")
+	f.StringVar(&o.to, "to", "127.0.0.1:7711", "")
+	f.StringVar(&o.user, "user", "", "")
+	f.StringVar(&o.password, "password", os.Getenv("DISQO_PASSWORD"), "")
+	f.UintVar(&o.replicate, "replicate", 0, "")
+	f.BoolVar(&o.rewritten, "rewritten", false, "")
+	f.StringVar(&o.ledger, "progress", "", "")
+	f.BoolVar(&o.resume, "resume", false, "")
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		o.files, args = append(o.files, f.Arg(0)), f.Args()[1:]
+	}
+	if len(o.files) == 0 {
+		return nil, errors.New("which file?")
+	}
+	if o.ledger == "" {
+		o.ledger = o.files[0] + ".imported"
+	}
+	if _, _, err := net.SplitHostPort(o.to); err != nil {
+		return nil, fmt.Errorf("--to: %w", err)
+	}
+	if o.user != "" && o.password == "" {
+		return nil, errors.New("--user goes with a password")
+	}
+	return o, nil
+}
+
+// run reads the files and puts their jobs.
+func (im *importer) run() int {
+	p, err := im.read()
+	if err != nil {
+		fmt.Fprintf(im.stderr, "disqo: import-disque: %v\n", err)
+		if corrupt := (*disqueaof.CorruptError)(nil); errors.As(err, &corrupt) {
+			return importCorrupt
+		}
+		return importFailed
+	}
+	p.print(im.stdout)
+	if im.dryRun {
+		p.details(im.stdout)
+		return importDone
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second one kills
+	put, err := im.put(ctx, p)
+	if put == nil {
+		fmt.Fprintf(im.stderr, "disqo: import-disque: nothing was put: %v\n", err)
+		return importFailed
+	}
+	put.print(im.stdout)
+	if err != nil {
+		fmt.Fprintf(im.stderr, "disqo: import-disque stopped: %v\n", err)
+		put.advise(im.stderr)
+		return importStopped
+	}
+	return importDone
+}
