@@ -29,8 +29,8 @@ queue, body, RETRY, REPLICATE, and what is left of TTL and DELAY.
                     as others on this machine can see the command line
   --replicate n     at most so many copies of each job
   --rewritten       the file was written by SHUTDOWN REWRITE-AOF: put also jobs with
-                    RETRY 0 that it does not show as delivered. Without it none
-                    are put, as Disque does not log deliveries
+                    RETRY 0 that it shows as queued or delayed. Without it none are
+                    put, as Disque does not log which were delivered
   --progress path   where to keep which jobs were put, with their old and new ids
                     (that of the first file, and .imported)
   --resume          go on with an import that stopped

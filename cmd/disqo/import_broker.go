@@ -60,12 +60,16 @@ func (b *broker) greet(user, password string) error {
 		}
 	}
 	b.clear()
-	b.command("PING")
+	b.command("SELECT", "0") // Disque, which may still run on the same port, has none
 	if err := b.send(); err != nil {
 		return err
 	}
-	if _, err := b.status(); err != nil {
-		return fmt.Errorf("PING at %s: %w", b.addr, err)
+	_, err := b.status()
+	if no := refusal(""); errors.As(err, &no) && strings.HasPrefix(string(no), "ERR unknown command") {
+		return fmt.Errorf("%s is not Disqo: is it Disque? Stop that, start Disqo, or say --to where it is", b.addr)
+	}
+	if err != nil {
+		return fmt.Errorf("SELECT at %s: %w", b.addr, err)
 	}
 	return nil
 }

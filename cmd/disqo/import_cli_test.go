@@ -41,7 +41,7 @@ func TestImportByTheProgram(t *testing.T) {
 
 	code, _, complaint = program("A=b", "--to", s.Addr, file)
 	require.Equal(t, importFailed, code)
-	require.Regexp(t, `nothing was put: PING at \S+: NOAUTH .* \(say --password\)\n$`, complaint)
+	require.Regexp(t, `nothing was put: SELECT at \S+: NOAUTH .* \(say --password\)\n$`, complaint)
 	code, _, complaint = program("DISQO_PASSWORD=wrong", "--to", s.Addr, file)
 	require.Equal(t, importFailed, code)
 	require.Contains(t, complaint, "WRONGPASS")
@@ -131,14 +131,15 @@ func TestImportIntoSomethingElse(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"loading":    {"-LOADING Disqo is loading\r\n", importFailed, `PING at \S+: LOADING Disqo is loading \(try again when it is done\)`},
+		"loading":    {"-LOADING Disqo is loading\r\n", importFailed, `SELECT at \S+: LOADING Disqo is loading \(try again when it is done\)`},
+		"Disque":     {"-ERR unknown command 'SELECT'\r\n", importFailed, `is not Disqo: is it Disque\? Stop that, start Disqo`},
 		"no RESP":    {"HTTP/1.1 400 Bad Request\r\n\r\n", importFailed, `is no broker: it answers "HTTP/1.1 400 Bad Request`},
 		"no end":     {strings.Repeat("+", 1<<20), importFailed, `is no broker: it answers "\+\+`},
 		"closed":     {"", importFailed, "the connection to the broker: EOF"},
 		"short":      {"\n", importFailed, "is no broker"},
-		"PONG only":  {"+PONG\r\n", importStopped, "30 were sent and not answered"},
-		"no id":      {"+PONG\r\n+QUEUED\r\n", importStopped, `answers ADDJOB with "QUEUED", no id`},
-		"no command": {"+PONG\r\n" + strings.Repeat("-ERR unknown command\r\n", 30), importStopped, `is refused: ERR unknown command\n30 jobs are not put`},
+		"hello only": {"+OK\r\n", importStopped, "30 were sent and not answered"},
+		"no id":      {"+OK\r\n+QUEUED\r\n", importStopped, `answers ADDJOB with "QUEUED", no id`},
+		"no command": {"+OK\r\n" + strings.Repeat("-ERR unknown command\r\n", 30), importStopped, `is refused: ERR unknown command\n30 jobs are not put`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +192,31 @@ func TestRemaining(t *testing.T) {
 			Expires: test.expires, Created: test.created * 1e6, Delay: test.delay, State: test.state, Delivered: test.delivered,
 		}, at)
 		require.Equal(t, []int64{test.ttl, test.delay2}, []int64{ttl, delay}, name)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	const at, expires = 1_000_000_000, 1_000_100
+	job := func(state disqueaof.State, retry, delay uint32, delivered bool) *disqueaof.Job {
+		return &disqueaof.Job{State: state, Retry: retry, Delay: delay, Delivered: delivered, Expires: expires, Created: (at - 10_000) * 1e6}
+	}
+	for name, test := range map[string]struct {
+		job             *disqueaof.Job
+		appended, clean fate // of a file that was appended to, and of one that --rewritten is said of
+	}{
+		"at least once":              {job(disqueaof.Queued, 1, 0, false), toPut, toPut},
+		"delivered at least once":    {job(disqueaof.Active, 1, 0, true), toPut, toPut},
+		"at most once":               {job(disqueaof.Queued, 0, 0, false), mayBeDelivered, toPut},
+		"its delay runs":             {job(disqueaof.Active, 0, 11, false), mayBeDelivered, toPut},
+		"its delay is over":          {job(disqueaof.Active, 0, 10, false), mayBeDelivered, mayBeDelivered},
+		"loaded after a crash":       {job(disqueaof.Active, 0, 0, false), mayBeDelivered, mayBeDelivered},
+		"delivered":                  {job(disqueaof.Active, 0, 0, true), wasDelivered, wasDelivered},
+		"delivered during its delay": {job(disqueaof.Active, 0, 11, true), wasDelivered, wasDelivered},
+	} {
+		require.Equal(t, test.appended, judge(test.job, at, false), name)
+		require.Equal(t, test.clean, judge(test.job, at, true), name)
+		require.Equal(t, ttlOver, judge(test.job, expires*1000, true), name)
 	}
 }
 

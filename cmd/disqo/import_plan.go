@@ -108,19 +108,22 @@ func (im *importer) readFile(path string) (*disqueaof.Log, error) {
 	return l, nil
 }
 
-// judge says what becomes of a job at now, Unix milliseconds.
+// judge says what becomes of a job at now, Unix milliseconds. A node that was killed and
+// started again knows no deliveries from before: its at-most-once jobs are active ever
+// after, so only those that are queued, or delayed, are known not to be delivered.
 func judge(j *disqueaof.Job, now int64, rewritten bool) fate {
+	ttl, delay := remaining(j, now)
 	switch {
-	case j.Expires*1000 <= now:
+	case ttl == 0:
 		return ttlOver
 	case j.Retry > 0:
 		return toPut
 	case j.Delivered:
 		return wasDelivered
-	case !rewritten:
-		return mayBeDelivered
+	case rewritten && (j.State == disqueaof.Queued || delay > 0):
+		return toPut
 	}
-	return toPut
+	return mayBeDelivered
 }
 
 // remaining returns the seconds that are left of a job's TTL and DELAY at now, Unix

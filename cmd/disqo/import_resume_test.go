@@ -60,11 +60,11 @@ func bodies(t *testing.T, c *servertest.Client) map[string]int {
 // unless it is at most once.
 func TestImportGoesOnAfterABreak(t *testing.T) {
 	t.Parallel()
-	const pong, answered = int64(len("+PONG\r\n")), 35
+	const hello, answered = int64(len("+OK\r\n")), 35
 	file := unpack(t, t.TempDir(), "stopped.aof")[0]
 	c := servertest.Start(t).Dial(t)
 	to := c.Conn.RemoteAddr().String()
-	code, out, complaint := imports(t, "--to", cutter(t, to, pong+answered*43+7), "--rewritten", file)
+	code, out, complaint := imports(t, "--to", cutter(t, to, hello+answered*43+7), "--rewritten", file)
 	require.Equal(t, importStopped, code)
 	require.Contains(t, out, "\n35 jobs put into ")
 	require.Regexp(t, `^disqo: import-disque stopped: the connection to the broker: .*\n35 jobs are not put yet\. .* --resume\.\n`+
@@ -89,7 +89,7 @@ func TestImportRatherTwiceThanNever(t *testing.T) {
 	file := unpack(t, t.TempDir(), "stopped.aof")[0]
 	c := servertest.Start(t).Dial(t)
 	to := c.Conn.RemoteAddr().String()
-	code, _, _ := imports(t, "--to", cutter(t, to, int64(len("+PONG\r\n"))+20*43), file)
+	code, _, _ := imports(t, "--to", cutter(t, to, int64(len("+OK\r\n"))+20*43), file)
 	require.Equal(t, importStopped, code)
 	servertest.Until(t, "the broker has executed all", patience, func() bool { return registered(t, c) == 30 })
 	code, out, complaint := imports(t, "--to", to, "--resume", file)
