@@ -82,6 +82,8 @@ var rooms = map[string]room{
 	"bench/load":    {ours: []string{"bench/bounds"}, others: []string{redcon, sys, "github.com/HdrHistogram/hdrhistogram-go"}, tests: []string{testServer}},
 	"bench/page":    {ours: []string{"bench/compare", "bench/load"}, others: []string{"gonum.org/v1/plot"}},
 	"bench/bounds":  {},
+
+	"docs": {tests: []string{"server/config", "go.yaml.in/yaml/v3"}},
 }
 
 // pkg is what `go list -json` says of a package.
