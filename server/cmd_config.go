@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/disqo/disqo/cluster"
@@ -149,6 +150,7 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 		s.level.Set(LogLevel(new.LogLevel))
 	}
 	switch name {
+	case "": // several, of which Reload tells
 	case "requirepass":
 		s.log.Info("the password was changed")
 	case "user":
@@ -157,6 +159,30 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 		s.log.Info("configuration changed", "directive", name)
 	}
 	return nil
+}
+
+// Reload reads the configuration again, as far as it can be changed while the server
+// runs, and logs what became of it. Safe for any goroutine.
+func (s *Server) Reload() {
+	if s.loading.Load() {
+		s.log.Warn("the configuration is not read again while the append-only file is loaded; ask again")
+		return
+	}
+	old := s.cfg.Get()
+	changed, waiting, err := s.cfg.Reload()
+	if err != nil {
+		s.log.Warn("the configuration was not read again; it is as before", "error", err)
+		return
+	}
+	if slices.Contains(changed, "maxclients") {
+		s.fitFiles(s.cfg.Get())
+	}
+	s.evict(old, nil)
+	s.wakeAll()
+	s.log.Info("the configuration was read again", "changed", changed)
+	if len(waiting) > 0 {
+		s.log.Warn("some directives have changed that need a restart", "directives", waiting)
+	}
 }
 
 // LogLevel returns what a loglevel directive means.

@@ -62,6 +62,7 @@ type Server struct {
 	logFS    node.FS       // where the append-only file lives; nil is the system's
 	loading  atomic.Bool   // it is being read
 	loaded   func()        // called when it was; nil: nobody wants to know
+	ready    func()        // called when clients are served; nil: nobody wants to know
 	picture  atomic.Bool   // one is being written, though appendonly is no
 	failed   chan error    // it failed
 	givenUp  chan struct{} // it could not be switched on: for the sampler
@@ -88,6 +89,7 @@ type Options struct {
 	Build    Build
 	LogFS    node.FS // the file system of the append-only file; nil is the system's
 	Loaded   func()  // called when the append-only file was read, before anybody is served; may be nil
+	Ready    func()  // called when clients are served; may be nil
 }
 
 // New makes a server that listens but does not serve yet: a client that
@@ -96,7 +98,7 @@ func New(o Options) (*Server, error) {
 	cfg := o.Config.Get()
 	s := &Server{
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
-		logFS: o.LogFS, loaded: o.Loaded, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
+		logFS: o.LogFS, loaded: o.Loaded, ready: o.Ready, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
 		refusing: make(chan struct{}, refusalsMost),
 	}
@@ -239,6 +241,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("the cluster bus: %w", err)
 	}
 	s.sayReady()
+	if s.ready != nil {
+		s.ready()
+	}
 	select {
 	case <-ctx.Done():
 	case <-s.quit:

@@ -128,11 +128,11 @@ func (s *session) refused(reason, user, object string) {
 }
 
 // evict closes the connections that a change of the users leaves without one, or,
-// of those that wait or watch, with less than they had; that of the client that
-// made it after its reply.
-func (s *session) evict(old *config.Config) {
-	cfg := s.srv.cfg.Get()
-	for _, c := range s.srv.clients.all() {
+// of those that wait or watch, with less than they had; but for that of the client
+// that made it, of which it reports whether it should be closed, too.
+func (s *Server) evict(old *config.Config, maker *clientInfo) (also bool) {
+	cfg := s.cfg.Get()
+	for _, c := range s.clients.all() {
 		l := c.info.login.Load()
 		was := l.owner(old)
 		if was == nil {
@@ -142,10 +142,11 @@ func (s *session) evict(old *config.Config) {
 		if is != nil && (is.Covers(was) || !c.info.blocked.Load() && !c.info.monitor.Load()) {
 			continue
 		}
-		if &c.info == s.info {
-			s.closing = true
+		if &c.info == maker {
+			also = true
 		} else {
 			c.kill()
 		}
 	}
+	return also
 }

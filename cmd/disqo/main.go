@@ -12,7 +12,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/disqo/disqo/cmd/disqo/top"
 	"github.com/disqo/disqo/server"
@@ -79,24 +82,30 @@ func setProcs(n int) {
 	runtime.GOMAXPROCS(n)
 }
 
-// serve runs the broker until a signal or SHUTDOWN; a second signal kills it.
+// serve runs the broker until a signal or SHUTDOWN; a second signal kills it. SIGHUP
+// opens the log file anew and reads the configuration again.
 func serve(set *config.Set, build server.Build, stderr io.Writer) error {
 	cfg := set.Get()
 	if cfg.Procs > 0 {
 		setProcs(cfg.Procs)
 	}
-	log, level, closeLog, err := newLog(cfg, stderr)
+	out, err := openLog(cfg, stderr)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer out.close()
+	log, level := newLogger(cfg, out)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	asked := make(chan os.Signal, 1)
+	notifyReload(asked)
+	defer signal.Stop(asked)
 	s, err := server.New(server.Options{
 		Config: set, Log: log, LogLevel: level, Build: build,
 		// The append-only file is read by all processors, as nobody is served meanwhile.
 		Loaded: func() { setProcs(cfg.Procs) },
+		Ready:  func() { tellSystemd(log, daemon.SdNotifyReady) },
 	})
 	if err != nil {
 		return err
@@ -109,26 +118,35 @@ func serve(set *config.Set, build server.Build, stderr io.Writer) error {
 		}
 		defer func() { _ = os.Remove(path) }()
 	}
+	context.AfterFunc(ctx, func() { tellSystemd(log, daemon.SdNotifyStopping) })
+	done := make(chan struct{})
+	var helper sync.WaitGroup
+	defer helper.Wait()
+	defer close(done)
+	helper.Go(func() { reload(s, log, out, asked, done) })
 	return s.Run(ctx)
 }
 
-// newLog returns the logger of the configuration and what closes its file.
-func newLog(cfg *config.Config, stderr io.Writer) (*slog.Logger, *slog.LevelVar, func(), error) {
-	out, closeLog := stderr, func() {}
-	if cfg.LogFile != "" {
-		f, err := os.OpenFile(cfg.Path(cfg.LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, nil, nil, fmt.Errorf("logfile: %w", err)
+// reload does what SIGHUP asks for, until done is closed.
+func reload(s *server.Server, log *slog.Logger, out *logFile, asked <-chan os.Signal, done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case <-asked:
 		}
-		out, closeLog = f, func() { _ = f.Close() }
+		if err := out.reopen(); err != nil {
+			log.Warn("the log file could not be opened anew; the one before is written on", "error", err)
+		}
+		s.Reload()
 	}
-	level := new(slog.LevelVar)
-	level.Set(server.LogLevel(cfg.LogLevel))
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(out, options)), level, closeLog, nil
+}
+
+// tellSystemd says how the service is, if it was started by systemd with Type=notify.
+func tellSystemd(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("telling systemd failed", "state", state, "error", err)
 	}
-	return slog.New(slog.NewTextHandler(out, options)), level, closeLog, nil
 }
 
 // buildInfo says which program this is, as far as the toolchain knows.

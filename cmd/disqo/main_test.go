@@ -159,8 +159,14 @@ type started struct {
 // start runs the program in dir; it is killed with the test.
 func start(t *testing.T, dir, stdin string, args ...string) *started {
 	t.Helper()
+	return startWith(t, nil, dir, stdin, args...)
+}
+
+// startWith is start with more in the environment.
+func startWith(t *testing.T, env []string, dir, stdin string, args ...string) *started {
+	t.Helper()
 	s := &started{cmd: exec.Command(servertest.Binary(t), args...), stderr: new(bytes.Buffer)}
-	s.cmd.Dir, s.cmd.Stdin, s.cmd.Stderr = dir, strings.NewReader(stdin), s.stderr
+	s.cmd.Dir, s.cmd.Stdin, s.cmd.Stderr, s.cmd.Env = dir, strings.NewReader(stdin), s.stderr, append(os.Environ(), env...)
 	require.NoError(t, s.cmd.Start())
 	t.Cleanup(func() {
 		if s.cmd.ProcessState == nil {

@@ -17,6 +17,7 @@ const (
 	settable                   // CONFIG SET changes it
 	secret                     // its value is never echoed in an error about a file
 	inert                      // accepted for compatibility, no effect
+	reloaded                   // Reload changes it, though CONFIG SET does not
 )
 
 // directive is one row of the table.

@@ -26,7 +26,7 @@ const (
 func Load(args []string) (*Set, error) { return load(args, os.Stdin) }
 
 func load(args []string, stdin io.Reader) (*Set, error) {
-	l := loader{config: Default()}
+	l, all := loader{config: Default()}, args
 	file := ""
 	switch {
 	case len(args) == 0 || strings.HasPrefix(args[0], "--"):
@@ -50,7 +50,7 @@ func load(args []string, stdin io.Reader) (*Set, error) {
 		return nil, err
 	}
 	s := New(l.config)
-	s.file = file
+	s.file, s.args = file, all
 	return s, nil
 }
 

@@ -8,7 +8,7 @@ import "github.com/disqo/disqo/server/acl"
 var ourDirectives = []directive{
 	{"protected-mode", readable | settable, boolean(func(c *Config) *bool { return &c.ProtectedMode }, true),
 		"serve only loopback clients until the default user has a password, or is off"},
-	{"user", secret, users(func(c *Config) *acl.Users { return &c.User }),
+	{"user", secret | reloaded, users(func(c *Config) *acl.Users { return &c.User }),
 		"make a user, or change the default one; repeatable. Its password is kept hashed"},
 	{"acllog-max-len", readable | settable, number(func(c *Config) *int { return &c.ACLLogMaxLen }, 128, 0, 1<<20, "entries"),
 		"refusals that ACL LOG shows"},

@@ -33,7 +33,8 @@ var answered = []Pair{{Name: "save", Value: ""}}
 // Set holds the live configuration. All methods may be called from any goroutine.
 type Set struct {
 	current atomic.Pointer[Config]
-	file    string // absolute; "" = none. Never changes.
+	file    string   // absolute; "" = none. Never changes.
+	args    []string // what Load was given. Never changes.
 
 	mu    sync.Mutex // held by whoever changes current, hooks or the file
 	hooks []Hook
@@ -75,14 +76,17 @@ func (s *Set) Update(pairs ...string) error {
 		}
 		names = append(names, d.name)
 	}
-	return s.change(strings.Join(names, " "), func(c *Config) error {
-		for i := 0; i < len(pairs); i += 2 {
-			if err := lookup(pairs[i]).apply(c, pairs[i], pairs[i+1:i+2]); err != nil {
-				return err
-			}
+	var wrong error
+	err := s.change(strings.Join(names, " "), func(c *Config) error {
+		for i := 0; i < len(pairs) && wrong == nil; i += 2 {
+			wrong = lookup(pairs[i]).apply(c, pairs[i], pairs[i+1:i+2])
 		}
-		return nil
+		return wrong
 	})
+	if err != nil && wrong == nil {
+		err = fmt.Errorf("CONFIG SET %s: %w", strings.Join(names, " "), err)
+	}
+	return err
 }
 
 // UpdateUsers replaces the users by what change makes of them; an error of its
@@ -105,7 +109,7 @@ func (s *Set) change(name string, how func(*Config) error) error {
 	}
 	for _, hook := range s.hooks {
 		if err := hook(name, old, &changed); err != nil {
-			return fmt.Errorf("CONFIG SET %s: %w", name, err)
+			return err
 		}
 	}
 	s.current.Store(&changed)
