@@ -1,12 +1,12 @@
 # `make` alone lists what there is to make.
 .DEFAULT_GOAL := help
-.PHONY: help build image run test race lint fuzz sim torture strikes reference compare performance pictures ci clean
+.PHONY: help build image run test race lint fuzz sim torture strikes reference compare performance pictures release ci clean
 
 FUZZSECONDS ?= 600
 SIMTIME ?= 60m
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 build: ## build ./bin/disqo, static
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -60,9 +60,12 @@ performance: build ## measure what docs/performance.md shows, and write it there
 pictures: ## take the pictures in docs/dashboard, of a cluster that was at work for a quarter of an hour
 	go test ./server/browser -v -run Looks -pictures $(CURDIR)/docs/dashboard -lead 16m -timeout 30m
 
+release: ## make archives for all systems in ./dist, the same bytes wherever it is done, with sums and a list of what is in them
+	bash .ci/release dist
+
 ci: ## everything a change has to pass
 	bash .ci/run
 
 clean: ## remove what was built, and the fuzz and test caches
-	rm -rf bin
+	rm -rf bin dist
 	go clean -testcache -fuzzcache
