@@ -195,13 +195,19 @@ func (tp *tape) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// links returns what the links of a node brought.
-func (g *gate) links(from netip.Addr) (list [][]byte) {
+// links returns what the links of a node brought, that are not encrypted.
+func (g *gate) links(from netip.Addr) (list [][]byte) { return g.begun(from, 'D') }
+
+// tlsByte is the first of what links bring that are encrypted.
+const tlsByte = 0x16
+
+// begun returns what those connections of a node brought that began with a byte.
+func (g *gate) begun(from netip.Addr, first byte) (list [][]byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, tp := range g.tapes[from] {
 		tp.mu.Lock()
-		if len(tp.heard) > 0 && tp.heard[0] == 'D' {
+		if len(tp.heard) > 0 && tp.heard[0] == first {
 			list = append(list, slices.Clone(tp.heard))
 		}
 		tp.mu.Unlock()

@@ -105,8 +105,6 @@ func TestPeerWithDamagedFrames(t *testing.T) {
 		{"hello again", "type 1", linkFrame(linkHello, helloOf(l.id[:], clusterName))},
 		{"pong", "type 3", linkFrame(linkPong, make([]byte, 8))},
 		{"bye", "so long", linkFrame(linkBye, []byte("so long"))},
-		{"challenge", "type 5", linkFrame(5, make([]byte, 64))},
-		{"proof", "type 6", linkFrame(6, make([]byte, 32))},
 	} {
 		p := l.pose(t)
 		p.send(t, good, test.in, flipped)
