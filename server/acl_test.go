@@ -171,6 +171,21 @@ func TestLogins(t *testing.T) {
 	require.Contains(t, root.Do("ACL", "GETUSER", "default"), "30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4", "SHA-256 of pw")
 }
 
+// requirepass comes on top of the most passwords that a user may have.
+func TestRequirePassIsOneMore(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, "--requirepass", "pw")
+	c := srv.Dial(t)
+	require.Equal(t, ok, c.Do("AUTH", "pw"))
+	words := []string{"ACL", "SETUSER", "default"}
+	for i := range 16 {
+		words = append(words, fmt.Sprintf(">%d", i))
+	}
+	require.Equal(t, ok, c.Do(words...))
+	require.Equal(t, "*1\r\n$7\r\ndefault\r\n", c.Do("ACL", "USERS"))
+	require.Contains(t, c.Do("ACL", "GETUSER", "default"), "passwords\r\n*17\r\n")
+}
+
 // Whoever loses the user, the password or the rights by which they wait is gone, and
 // nobody else is.
 func TestUsersThatChange(t *testing.T) {

@@ -54,7 +54,7 @@ func (s *Server) users() []*acl.User {
 	}
 	for i, u := range list {
 		if u.Name == acl.DefaultName && cfg.RequirePass != "" {
-			list[i], _ = u.With("#" + acl.HashOf([]byte(cfg.RequirePass)).String())
+			list[i] = u.Also(acl.HashOf([]byte(cfg.RequirePass)))
 		}
 	}
 	return list

@@ -203,6 +203,16 @@ func (u *User) Has(h Hash) bool {
 	return found == 1
 }
 
+// Also returns the user with one more password, also if that is one too many.
+func (u *User) Also(h Hash) *User {
+	next := *u
+	next.NoPass = false
+	if !slices.Contains(u.hashes, h) {
+		next.hashes = append(slices.Clone(u.hashes), h)
+	}
+	return &next
+}
+
 // Unlimited reports whether the user may run every command on every queue.
 func (u *User) Unlimited() bool { return u.rights == everything && u.all }
 
