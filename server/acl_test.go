@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,57 @@ func TestUsersThatChange(t *testing.T) {
 	bob.Closed()
 	require.Contains(t, root.Do("ACL", "DELUSER", "default"), "cannot be removed")
 	require.Equal(t, "*2\r\n$5\r\nalice\r\n$7\r\ndefault\r\n", root.Do("ACL", "USERS"))
+}
+
+// Who waits or watches when a password is set gets nothing more; others are asked for it.
+func TestRequirePassEndsWaits(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t)
+	root, waits, watches, quiet := srv.Dial(t), srv.Dial(t), srv.Dial(t), srv.Dial(t)
+	require.Equal(t, ok, watches.Do("MONITOR"))
+	require.Equal(t, pong, quiet.Do("PING"))
+	require.Contains(t, watches.Raw(), "PING")
+	waits.Send("GETJOB FROM mail\r\n")
+	require.Contains(t, watches.Raw(), "GETJOB")
+	servertest.Until(t, "it waits", waitLimit, func() bool { return strings.Contains(root.Do("QSTAT", "mail"), "blocked\r\n:1") })
+	require.Equal(t, ok, root.Do("CONFIG", "SET", "requirepass", "pw"))
+	waits.Closed()
+	require.NoError(t, watches.Conn.SetReadDeadline(time.Now().Add(waitLimit)))
+	_, err := io.Copy(io.Discard, watches.Conn)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded, "it watches still")
+	require.Equal(t, "-NOAUTH Authentication required.\r\n", quiet.Do("PING"))
+	require.Contains(t, root.Do("ADDJOB", "mail", "body", "0"), "+D-")
+	require.Equal(t, ":1\r\n", root.Do("QLEN", "mail"))
+}
+
+// A request that waits for a job ends like a connection that does.
+func TestWaitsOverHTTPEnd(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, "--http-port", "0", "--user", "alice", "on", ">pw", "~mail", "+@consume")
+	root := srv.Dial(t)
+	base := "http://127.0.0.1:" + root.Info("server", "http_port")
+	for _, rules := range [][]string{{"-getjob"}, {"resetkeys"}, {"off"}} {
+		require.Equal(t, ok, root.Do("ACL", "SETUSER", "alice", "on", "~mail", "+getjob"))
+		status := make(chan int, 1)
+		go func() {
+			req, err := http.NewRequest("POST", base+"/v1/queues/mail/jobs:get?wait=20s", http.NoBody)
+			if err == nil {
+				req.SetBasicAuth("alice", "pw")
+				var resp *http.Response
+				if resp, err = http.DefaultClient.Do(req); err == nil {
+					_ = resp.Body.Close()
+					status <- resp.StatusCode
+					return
+				}
+			}
+			status <- -1
+		}()
+		servertest.Until(t, "it waits", waitLimit, func() bool { return root.Info("clients", "blocked_clients") == "1" })
+		require.Equal(t, ok, root.Do(append([]string{"ACL", "SETUSER", "alice"}, rules...)...))
+		require.Equal(t, http.StatusForbidden, <-status, rules)
+	}
+	root.Job("mail", "body")
+	require.Equal(t, ":1\r\n", root.Do("QLEN", "mail"))
 }
 
 func TestACLReplies(t *testing.T) {

@@ -45,8 +45,10 @@ func monitored(t *testing.T, c *servertest.Client) string {
 // TestSecretsAreNotShown looks in MONITOR and in the slow log.
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()
-	srv := servertest.Start(t, "--slowlog-log-slower-than", "0")
+	srv := servertest.Start(t, "--slowlog-log-slower-than", "0", "--requirepass", "s3cret")
 	c, monitor := srv.Dial(t), srv.Dial(t)
+	require.Equal(t, ok, c.Do("AUTH", "s3cret"))
+	require.Equal(t, ok, monitor.Do("AUTH", "s3cret"))
 	require.Equal(t, ok, monitor.Do("MONITOR"))
 	require.Equal(t, ok, c.Do("CONFIG", "SET", "requirepass", "s3cret"))
 	for _, words := range [][]string{

@@ -74,6 +74,12 @@ const waiterBytes = 1 << 10
 
 // block makes the session wait for a job of the queues.
 func (s *session) block(req *getJob) {
+	s.info.blocked.Store(true)
+	if s.lapsed() {
+		s.info.blocked.Store(false)
+		s.fail(errLapsed)
+		return
+	}
 	w := s.waited
 	if w == nil {
 		w = &waiter{wake: s.wake}
@@ -86,12 +92,12 @@ func (s *session) block(req *getJob) {
 	}
 	ticket, err := s.srv.node.Block(req.queues, w)
 	if err != nil {
+		s.info.blocked.Store(false)
 		s.fail(err)
 		return
 	}
 	w.ticket = ticket
 	s.wait = w
-	s.info.blocked.Store(true)
 	s.srv.stats.blocked.Add(1)
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/disqo/disqo/server/httpapi"
@@ -15,6 +17,37 @@ type caller struct {
 	s    session
 	info clientInfo
 	bell chan struct{}
+
+	lapsed atomic.Bool // its user may do less than when it began to wait
+}
+
+// callers are those that wait in GETJOB.
+type callers struct {
+	mu  sync.Mutex
+	set map[*caller]struct{}
+}
+
+func (l *callers) add(c *caller) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.set == nil {
+		l.set = map[*caller]struct{}{}
+	}
+	l.set[c] = struct{}{}
+}
+
+func (l *callers) remove(c *caller) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.set, c)
+}
+
+func (l *callers) each(do func(*caller)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.set {
+		do(c)
+	}
 }
 
 func (c *caller) wake() {
@@ -91,6 +124,13 @@ func (c *caller) rest(ctx context.Context) error {
 	if c.s.left {
 		quit = nil // it is told already
 	}
+	if c.s.wait != nil {
+		c.s.srv.callers.add(c)
+		defer c.s.srv.callers.remove(c)
+		if c.s.lapsed() {
+			return httpapi.Fault(errLapsed)
+		}
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -98,6 +138,9 @@ func (c *caller) rest(ctx context.Context) error {
 		c.s.stop()
 	case <-c.bell:
 	case <-after:
+	}
+	if c.lapsed.Load() {
+		return httpapi.Fault(errLapsed)
 	}
 	c.s.settle()
 	return nil

@@ -91,7 +91,7 @@ func (s *session) aclSetUser(rest [][]byte) {
 		s.errorf("ERR %s", err)
 		return
 	}
-	s.closing = s.srv.evict(old, s.info) || s.closing
+	s.closing = s.srv.evict(old, s.info, false) || s.closing
 	s.reply.Status("OK")
 }
 
@@ -116,7 +116,7 @@ func (s *session) aclDelUser(names [][]byte) {
 		s.errorf("ERR %s", err)
 		return
 	}
-	s.closing = s.srv.evict(old, s.info) || s.closing
+	s.closing = s.srv.evict(old, s.info, false) || s.closing
 	s.reply.Int(gone)
 }
 

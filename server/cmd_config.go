@@ -48,6 +48,7 @@ func cmdConfig(s *session, args [][]byte) {
 }
 
 func (s *session) configSet(pairs []string) {
+	old := s.srv.cfg.Get()
 	err := s.srv.cfg.Update(pairs...)
 	var unknown *config.UnknownError
 	var invalid *config.InvalidError
@@ -56,6 +57,7 @@ func (s *session) configSet(pairs []string) {
 		for i := 0; i < len(pairs); i += 2 {
 			if strings.EqualFold(pairs[i], "requirepass") {
 				s.knowPassword(pairs[i+1])
+				s.closing = s.srv.evict(old, s.info, true) || s.closing
 			}
 		}
 		s.srv.wakeAll() // connections sleep by the old configuration
@@ -177,7 +179,7 @@ func (s *Server) Reload() {
 	if slices.Contains(changed, "maxclients") {
 		s.fitFiles(s.cfg.Get())
 	}
-	s.evict(old, nil)
+	s.evict(old, nil, !slices.Contains(changed, "user"))
 	s.wakeAll()
 	s.log.Info("the configuration was read again", "changed", changed)
 	if len(waiting) > 0 {

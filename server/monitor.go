@@ -67,5 +67,10 @@ func cmdMonitor(s *session, _ [][]byte) {
 		return
 	}
 	s.srv.monitors.add(s)
+	if s.lapsed() {
+		s.srv.monitors.remove(s)
+		s.fail(errLapsed)
+		return
+	}
 	s.reply.Status("OK")
 }

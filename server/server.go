@@ -35,6 +35,7 @@ type Server struct {
 	slowlog  slowlog
 	latency  latency
 	monitors monitors
+	callers  callers
 	aclLog   acl.Log
 
 	membersMu sync.Mutex // held while the node is told of its peers

@@ -127,26 +127,51 @@ func (s *session) refused(reason, user, object string) {
 		now, s.srv.cfg.Get().ACLLogMaxLen)
 }
 
+// errLapsed answers who was let in, and then may do less before it begins to wait.
+const errLapsed fault = "NOPERM the rights of this user have changed meanwhile"
+
+// lapsed reports whether the client may do less than when its command was let in.
+// Who waits or watches says so first and asks this then; evict looks in the other
+// order, so that one of the two notices.
+func (s *session) lapsed() bool {
+	was := s.self()
+	is := s.user(s.srv.cfg.Get())
+	return is != was && (is == nil || !is.Covers(was))
+}
+
 // evict closes the connections that a change of the users leaves without one, or,
 // of those that wait or watch, with less than they had; but for that of the client
-// that made it, of which it reports whether it should be closed, too.
-func (s *Server) evict(old *config.Config, maker *clientInfo) (also bool) {
+// that made it, if it was one, of which it reports whether it should be closed, too.
+// lenient is for a change of requirepass: those that do not wait are asked for it when
+// they say something.
+func (s *Server) evict(old *config.Config, maker *clientInfo, lenient bool) (also bool) {
 	cfg := s.cfg.Get()
+	loses := func(info *clientInfo) bool {
+		l := info.login.Load()
+		was, is := l.owner(old), l.owner(cfg)
+		waits := info.blocked.Load() || info.monitor.Load()
+		switch {
+		case was == nil:
+			return false
+		case is == nil:
+			return waits || !lenient
+		}
+		return waits && !is.Covers(was)
+	}
 	for _, c := range s.clients.all() {
-		l := c.info.login.Load()
-		was := l.owner(old)
-		if was == nil {
-			continue
-		}
-		is := l.owner(cfg)
-		if is != nil && (is.Covers(was) || !c.info.blocked.Load() && !c.info.monitor.Load()) {
-			continue
-		}
-		if &c.info == maker {
+		switch {
+		case !loses(&c.info):
+		case &c.info == maker:
 			also = true
-		} else {
+		default:
 			c.kill()
 		}
 	}
+	s.callers.each(func(c *caller) {
+		if loses(&c.info) {
+			c.lapsed.Store(true)
+			c.wake()
+		}
+	})
 	return also
 }

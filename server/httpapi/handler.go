@@ -42,8 +42,9 @@ type Broker interface {
 	// MaxJob is the size of the largest body of a job.
 	MaxJob() int64
 	// Call executes commands of the other port, one after the other, as a client
-	// would that comes from there and logged in so. Its error is that of ctx, or of a
-	// broker that is about to end. Done of the answer must be called.
+	// would that comes from there and logged in so. Its error is that of ctx, of a
+	// broker that is about to end, or a Fault if the user may do less while it waits.
+	// Done of the answer must be called.
 	Call(ctx context.Context, who Login, from string, commands ...[][]byte) (*Answer, error)
 }
 
