@@ -172,6 +172,16 @@ func TestLogins(t *testing.T) {
 	require.Contains(t, root.Do("ACL", "GETUSER", "default"), "30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4", "SHA-256 of pw")
 }
 
+// Who takes requirepass away, and came by another password, stays.
+func TestNoRequirePassLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, "--user", "default", "on", ">own", "~*", "+@all", "--requirepass", "pw")
+	c := srv.Dial(t)
+	require.Equal(t, ok, c.Do("AUTH", "own"))
+	require.Equal(t, ok, c.Do("CONFIG", "SET", "requirepass", ""))
+	require.Equal(t, pong, c.Do("PING"))
+}
+
 // requirepass comes on top of the most passwords that a user may have.
 func TestRequirePassIsOneMore(t *testing.T) {
 	t.Parallel()

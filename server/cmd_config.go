@@ -77,9 +77,9 @@ func (s *session) configSet(pairs []string) {
 }
 
 // knowPassword keeps a default user that sets requirepass logged in: whoever sets
-// the password knows it.
+// the password knows it. One that takes it away has the login that it had.
 func (s *session) knowPassword(value string) {
-	if s.login.name == "" || s.login.name == acl.DefaultName {
+	if value != "" && (s.login.name == "" || s.login.name == acl.DefaultName) {
 		s.setLogin(login{acl.DefaultName, acl.HashOf([]byte(value))})
 	}
 }
