@@ -198,6 +198,7 @@ func TestLog(t *testing.T) {
 	require.EqualValues(t, 2, l.Latest(1)[0].ID, "after a minute it is another")
 	add(strings.Repeat("x", 1000), 2*time.Minute)
 	require.Len(t, l.Latest(1)[0].Object, 128)
+	require.Len(t, l.Latest(1)[0].Client, 512, "a client may give itself a long name")
 	l.Reset()
 	require.Empty(t, l.Latest(10))
 }

@@ -24,13 +24,16 @@ type Event struct {
 	Context  string // "toplevel", "multi" or "http"
 	Object   string // the command or the queue, cut to objectMax bytes
 	User     string
-	Client   string // of the last time, as CLIENT LIST shows it
+	Client   string // of the last time, as CLIENT LIST shows it, cut to clientMax bytes
 	Created  time.Time
 	LastTime time.Time
 }
 
-// objectMax bounds the name that an event keeps, in bytes.
-const objectMax = 128
+// Bounds on what an event keeps, in bytes: a client may give itself a long name.
+const (
+	objectMax = 128
+	clientMax = 512
+)
 
 // Log keeps the last events. Its methods may be called from any goroutine.
 type Log struct {
@@ -44,6 +47,7 @@ type Log struct {
 func (l *Log) Add(e Event, now time.Time, most int) {
 	e.Object = strings.Clone(e.Object[:min(len(e.Object), objectMax)])
 	e.User = strings.Clone(e.User[:min(len(e.User), nameMax)])
+	e.Client = strings.Clone(e.Client[:min(len(e.Client), clientMax)])
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.events {
