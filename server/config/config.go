@@ -157,7 +157,10 @@ func (c *Config) Account(name string) *acl.User {
 // Knows reports whether a password is a user's: one of those of the user, or
 // requirepass if it is the default user.
 func (c *Config) Knows(u *acl.User, h acl.Hash) bool {
-	return u.Has(h) || u.Name == acl.DefaultName && c.RequirePass != "" && h == acl.HashOf([]byte(c.RequirePass))
+	if u.Name == acl.DefaultName && c.RequirePass != "" {
+		u = u.Also(acl.HashOf([]byte(c.RequirePass)))
+	}
+	return u.Has(h)
 }
 
 // NeedsNone reports whether a user may log in without a password.
