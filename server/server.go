@@ -73,6 +73,8 @@ type Server struct {
 	stopping    atomic.Bool
 	quit        chan struct{} // closed when the server shall stop
 	quitOnce    sync.Once
+	ending      context.Context // ends with quit
+	end         context.CancelFunc
 }
 
 // Build says which program this is.
@@ -103,6 +105,7 @@ func New(o Options) (*Server, error) {
 		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
 		refusing: make(chan struct{}, refusalsMost),
 	}
+	s.ending, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.commands, err = newCommands(cfg.RenameCommand); err != nil {
 		return nil, err
@@ -312,7 +315,12 @@ func (s *Server) abort() error {
 }
 
 // Shutdown makes Run return. Safe for any goroutine, any number of times.
-func (s *Server) Shutdown() { s.quitOnce.Do(func() { close(s.quit) }) }
+func (s *Server) Shutdown() {
+	s.quitOnce.Do(func() {
+		close(s.quit)
+		s.end()
+	})
+}
 
 func (s *Server) stop() error {
 	s.Shutdown()

@@ -119,13 +119,14 @@ func plain(nc net.Conn) net.Conn {
 	}
 }
 
-// handshake does that of a connection that speaks TLS.
+// handshake does that of a connection that speaks TLS. It ends when the server stops:
+// nothing was said yet.
 func (c *conn) handshake() error {
 	tc, ok := c.nc.(*tls.Conn)
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	ctx, cancel := context.WithTimeout(c.srv.ending, handshakeTimeout)
 	defer cancel()
 	return tc.HandshakeContext(ctx)
 }

@@ -182,6 +182,24 @@ func TestHalfAHandshake(t *testing.T) {
 	require.Less(t, time.Since(began), 10*time.Second)
 }
 
+// A broker that stops does not wait for half a handshake.
+func TestStopDuringAHandshake(t *testing.T) {
+	t.Parallel()
+	ca := servertest.NewAuthority(t)
+	srv, addr := secured(t, ca)
+	root := srv.Dial(t)
+	nc, err := net.Dial("tcp", addr)
+	require.NoError(t, err)
+	defer nc.Close()
+	servertest.Until(t, "it is there", waitLimit, func() bool { return root.Info("clients", "connected_clients") == "3" })
+	began := time.Now()
+	srv.Broker.Shutdown()
+	require.NoError(t, nc.SetReadDeadline(time.Now().Add(waitLimit)))
+	_, err = nc.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.Less(t, time.Since(began), 3*time.Second, "a handshake may take five")
+}
+
 func TestTLSRefusals(t *testing.T) {
 	t.Parallel()
 	ca := servertest.NewAuthority(t)
