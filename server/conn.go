@@ -196,13 +196,20 @@ func (c *conn) flush() bool {
 		err = c.limitOutput(int(limit))
 		sent, pending = c.out.progress()
 	}
-	if int64(pending) > cfg.UnauthOutputLimit && !c.s.authenticated(cfg) {
-		err = errStranger
+	if limit := cfg.UnauthOutputLimit; int64(pending) > limit && !c.s.authenticated(cfg) {
+		if c.out.raw != nil || !c.out.awaitFor(int(limit), strangerPatience) {
+			err = errStranger // else the goroutine had but to begin
+		}
+		sent, pending = c.out.progress()
 	}
 	c.s.confirm(sent)
 	c.info.batch(&c.s, c.at, c.dec.Buffered(), pending)
 	return err == nil
 }
+
+// strangerPatience is how long a client that is nobody yet may take for its replies,
+// where only a goroutine can tell whether it takes them.
+const strangerPatience = 100 * time.Millisecond
 
 // limitOutput waits until no more than limit bytes are unsent. The client could
 // send nothing meanwhile that would have been read, so its deadlines begin anew.

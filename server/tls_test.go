@@ -182,6 +182,23 @@ func TestHalfAHandshake(t *testing.T) {
 	require.Less(t, time.Since(began), 10*time.Second)
 }
 
+// A pipeline before AUTH is answered over TLS as it is without.
+func TestPipelineOfAStranger(t *testing.T) {
+	t.Parallel()
+	ca := servertest.NewAuthority(t)
+	cert, key := ca.Issue("broker")
+	srv := servertest.Start(t, "--requirepass", "pw", "--tls-port", "0", "--tls-cert-file", cert, "--tls-key-file", key)
+	root := srv.Dial(t)
+	require.Equal(t, ok, root.Do("AUTH", "pw"))
+	for _, c := range []*servertest.Client{srv.Dial(t), servertest.DialTLS(t, "127.0.0.1:"+root.Info("server", "tls_port"), ca.Client(""))} {
+		const n = 200
+		c.Send(strings.Repeat("PING\r\n", n))
+		for range n {
+			require.Equal(t, "-NOAUTH Authentication required.\r\n", c.Raw())
+		}
+	}
+}
+
 // A broker that stops does not wait for half a handshake.
 func TestStopDuringAHandshake(t *testing.T) {
 	t.Parallel()
