@@ -185,16 +185,35 @@ func TestNoRequirePassLocksNobodyOut(t *testing.T) {
 // requirepass comes on top of the most passwords that a user may have.
 func TestRequirePassIsOneMore(t *testing.T) {
 	t.Parallel()
-	srv := servertest.Start(t, "--requirepass", "pw")
-	c := srv.Dial(t)
-	require.Equal(t, ok, c.Do("AUTH", "pw"))
-	words := []string{"ACL", "SETUSER", "default"}
+	directives := []string{"--requirepass", "pw", "--user", "default", "on", "~*", "+@all"}
 	for i := range 16 {
-		words = append(words, fmt.Sprintf(">%d", i))
+		directives = append(directives, fmt.Sprintf(">%d", i))
 	}
-	require.Equal(t, ok, c.Do(words...))
+	c := servertest.Start(t, directives...).Dial(t)
+	require.Equal(t, ok, c.Do("AUTH", "pw"))
 	require.Equal(t, "*1\r\n$7\r\ndefault\r\n", c.Do("ACL", "USERS"))
 	require.Contains(t, c.Do("ACL", "GETUSER", "default"), "passwords\r\n*17\r\n")
+	require.Equal(t, ok, c.Do("ACL", "SETUSER", "default", "on"))
+	require.Contains(t, c.Do("ACL", "SETUSER", "default", ">more"), "at most 16 passwords")
+}
+
+// Rules that take the default user's passwords away take requirepass, too.
+func TestRulesTakeRequirePass(t *testing.T) {
+	t.Parallel()
+	const sum = "!30c952fab122c3f9759f02a6d95c3758b246b4fee239957b2d4fee46e26170c4" // of "pw"
+	for _, rules := range [][]string{{"resetpass", ">new"}, {">new", "<pw"}, {">new", sum}, {"reset", "on", ">new", "~*", "+@all"}} {
+		srv := servertest.Start(t, "--requirepass", "pw")
+		c := srv.Dial(t)
+		require.Equal(t, ok, c.Do("AUTH", "pw"))
+		require.Equal(t, ok, c.Do("ACL", "SETUSER", "default", ">other", "<other", "on"))
+		require.Equal(t, pong, c.Do("PING"))
+		require.Equal(t, ok, c.Do(append([]string{"ACL", "SETUSER", "default"}, rules...)...))
+		c.Closed()
+		c = srv.Dial(t)
+		require.Contains(t, c.Do("AUTH", "pw"), "-WRONGPASS", rules)
+		require.Equal(t, ok, c.Do("AUTH", "new"), rules)
+		require.Equal(t, "*2\r\n$11\r\nrequirepass\r\n$0\r\n\r\n", c.Do("CONFIG", "GET", "requirepass"))
+	}
 }
 
 // Whoever loses the user, the password or the rights by which they wait is gone, and

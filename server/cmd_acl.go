@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/disqo/disqo/server/acl"
+	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/resp"
 )
 
@@ -66,21 +67,17 @@ func (s *session) aclSetUser(rest [][]byte) {
 		rules[i] = string(r)
 	}
 	old := s.srv.cfg.Get()
-	err := s.srv.cfg.UpdateUsers(func(users acl.Users) (acl.Users, error) {
-		u, err := users.Get(name), error(nil)
-		switch {
-		case u != nil:
-		case name == acl.DefaultName:
-			u = acl.Default
-		default:
+	err := s.srv.cfg.UpdateUsers(func(c *config.Config) (err error) {
+		u := c.Account(name)
+		if u == nil {
 			if u, err = acl.NewUser(name); err != nil {
-				return users, err
+				return err
 			}
 		}
-		if u, err = u.With(rules...); err != nil {
-			return users, err
+		if u, err = withRules(c, u, rules); err == nil {
+			c.User, err = c.User.With(u)
 		}
-		return users.With(u)
+		return err
 	})
 	var rule *acl.RuleError
 	switch {
@@ -95,22 +92,40 @@ func (s *session) aclSetUser(rest [][]byte) {
 	s.reply.Status("OK")
 }
 
+// withRules returns a user with rules applied. To those of the default user
+// requirepass is one of its passwords: one that they take away is none any more.
+func withRules(c *config.Config, u *acl.User, rules []string) (*acl.User, error) {
+	if u.Name != acl.DefaultName || c.RequirePass == "" {
+		return u.With(rules...)
+	}
+	pass := acl.HashOf([]byte(c.RequirePass))
+	all, err := u.Also(pass).With(rules...)
+	switch {
+	case err != nil:
+		return nil, err
+	case all.Has(pass):
+		return u.With(rules...)
+	}
+	c.RequirePass = ""
+	return all, nil
+}
+
 func (s *session) aclDelUser(names [][]byte) {
 	old := s.srv.cfg.Get()
 	gone := int64(0)
-	err := s.srv.cfg.UpdateUsers(func(users acl.Users) (acl.Users, error) {
+	err := s.srv.cfg.UpdateUsers(func(c *config.Config) error {
 		gone = 0
 		for _, name := range names {
 			if string(name) == acl.DefaultName {
-				return users, errors.New("The 'default' user cannot be removed; ACL SETUSER default off keeps it out")
+				return errors.New("The 'default' user cannot be removed; ACL SETUSER default off keeps it out")
 			}
-			rest, ok := users.Without(string(name))
+			rest, ok := c.User.Without(string(name))
 			if ok {
-				users = rest
+				c.User = rest
 				gone++
 			}
 		}
-		return users, nil
+		return nil
 	})
 	if err != nil {
 		s.errorf("ERR %s", err)

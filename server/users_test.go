@@ -22,12 +22,13 @@ func TestWhoMayDoLessDoesNotBeginToWait(t *testing.T) {
 	defer srv.Close()
 	srv.loading.Store(false)
 	change := func(rules ...string) {
-		require.NoError(t, set.UpdateUsers(func(users acl.Users) (acl.Users, error) {
+		require.NoError(t, set.UpdateUsers(func(c *config.Config) error {
 			u, err := acl.NewUser("alice")
 			require.NoError(t, err)
 			u, err = u.With(rules...)
 			require.NoError(t, err)
-			return users.With(u)
+			c.User, err = c.User.With(u)
+			return err
 		}))
 	}
 	for _, words := range []string{"GETJOB FROM mail", "MONITOR"} {

@@ -171,7 +171,7 @@ func (u *User) password(add bool, h Hash) error {
 	}
 	u.NoPass = false
 	if i < 0 {
-		if len(u.hashes) == passwordsMax {
+		if len(u.hashes) >= passwordsMax {
 			return fmt.Errorf("a user has at most %d passwords", passwordsMax)
 		}
 		u.hashes = append(u.hashes, h)

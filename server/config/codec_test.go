@@ -182,13 +182,14 @@ func TestUsersOfTheFile(t *testing.T) {
 	require.True(t, c.Knows(acl.Default, acl.HashOf([]byte("pw"))))
 	require.False(t, c.Open())
 
-	require.NoError(t, s.UpdateUsers(func(u acl.Users) (acl.Users, error) {
-		u, _ = u.Without("bob")
+	require.NoError(t, s.UpdateUsers(func(c *Config) error {
+		rest, _ := c.User.Without("bob")
 		carol, err := acl.NewUser("carol")
 		require.NoError(t, err)
 		carol, err = carol.With("on", ">c4rol")
 		require.NoError(t, err)
-		return u.With(carol)
+		c.User, err = rest.With(carol)
+		return err
 	}))
 	require.NoError(t, s.Rewrite())
 	text := readText(t, s.File())

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/tidwall/match"
-
-	"github.com/disqo/disqo/server/acl"
 )
 
 // Bounds on the pattern of CONFIG GET, so that a hostile one costs next to
@@ -89,14 +87,10 @@ func (s *Set) Update(pairs ...string) error {
 	return err
 }
 
-// UpdateUsers replaces the users by what change makes of them; an error of its
-// own is returned as it is. It is called under the lock of the Set.
-func (s *Set) UpdateUsers(change func(acl.Users) (acl.Users, error)) error {
-	return s.change("user", func(c *Config) (err error) {
-		c.User, err = change(c.User)
-		return err
-	})
-}
+// UpdateUsers has change set the users, and requirepass, which is a password of
+// one; an error of its own is returned as it is. It is called under the lock of
+// the Set.
+func (s *Set) UpdateUsers(change func(*Config) error) error { return s.change("user", change) }
 
 // change puts a changed configuration in force, unless a hook vetoes.
 func (s *Set) change(name string, how func(*Config) error) error {
