@@ -337,6 +337,15 @@ func TestACLReplies(t *testing.T) {
 	require.Equal(t, "$-1\r\n", c.Do("ACL", "GETUSER", "bob"), "a bad rule makes nobody")
 }
 
+// A second secret alone would look like encryption and be none.
+func TestAlsoSecretAlone(t *testing.T) {
+	t.Parallel()
+	const why = "cluster-secret-also is a second secret"
+	_, err := newBroker(t, nil, "--bind", "127.0.0.1", "--port", "0", "--dir", t.TempDir(), "--cluster-secret-also", "x")
+	require.ErrorContains(t, err, why)
+	require.Contains(t, servertest.Start(t).Dial(t).Do("CONFIG", "SET", "cluster-secret-also", "x"), why)
+}
+
 func TestACLLog(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t)

@@ -24,6 +24,9 @@ func (s *Server) openBus(cfg *config.Config) error {
 			port = 0
 		}
 	}
+	if cfg.ClusterSecret == "" && cfg.ClusterSecretAlso != "" {
+		return errAlsoAlone
+	}
 	links, err := s.linkTLS(cfg)
 	if err != nil {
 		return err
@@ -38,6 +41,9 @@ func (s *Server) openBus(cfg *config.Config) error {
 	})
 	return err
 }
+
+// errAlsoAlone says that a second secret is none without a first.
+var errAlsoAlone = errors.New("cluster-secret-also is a second secret and encrypts nothing without cluster-secret")
 
 func (s *Server) nodeTimeout() time.Duration {
 	return time.Duration(s.cfg.Get().ClusterNodeTimeout) * time.Millisecond

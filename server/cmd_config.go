@@ -125,6 +125,9 @@ func (s *Server) changed(name string, old, new *config.Config) error {
 	if (old.ClusterSecret == "") != (new.ClusterSecret == "") {
 		return cluster.ErrSecret
 	}
+	if new.ClusterSecret == "" && new.ClusterSecretAlso != "" {
+		return errAlsoAlone
+	}
 	if old.AppendOnly != new.AppendOnly {
 		if err := s.switchLog(new); err != nil {
 			return err
