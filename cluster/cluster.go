@@ -28,6 +28,9 @@ type Cluster struct {
 	armour  atomic.Pointer[armour] // what the secrets come to
 	refused atomic.Int64           // strangers who tried to talk to this node
 
+	sealedMu sync.Mutex           // the last of all locks
+	sealed   map[*sealed]struct{} // links that are encrypted
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -68,7 +71,7 @@ func New(o Options) (*Cluster, error) {
 	c := &Cluster{
 		o: o, log: o.Log, lines: crowd.NewLines(o.Log), id: o.Identity.ID(), leaving: o.Identity.Leaving(), epoch: time.Now().UnixMilli(),
 		kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1), dirty: make(chan struct{}, 1), inbox: make(chan message, inboxMax),
-		peers: roster{}, handshakes: map[string]*handshake{},
+		peers: roster{}, handshakes: map[string]*handshake{}, sealed: map[*sealed]struct{}{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	doors, port, err := c.open()

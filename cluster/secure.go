@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"slices"
@@ -156,7 +157,8 @@ func LinkTLS(own []tls.Certificate, authorities *x509.CertPool) *tls.Config {
 }
 
 // SetSecrets has the node use a secret from now on, and accept another one, too, ""
-// if none. Links that are there stay. The error is ErrSecret, or from making keys.
+// if none. Links to who showed a certificate of neither end, and are dialled again.
+// The error is ErrSecret, or from making keys.
 func (c *Cluster) SetSecrets(secret, also string) error {
 	a, err := forge(secret, also)
 	if err != nil {
@@ -172,8 +174,42 @@ func (c *Cluster) SetSecrets(secret, also string) error {
 	}
 	if err == nil {
 		c.armour.Store(a)
+		c.dropForeign()
 	}
 	return err
+}
+
+// dropForeign ends the links to who has not the secrets of now.
+func (c *Cluster) dropForeign() {
+	c.sealedMu.Lock()
+	links := slices.Collect(maps.Keys(c.sealed))
+	c.sealedMu.Unlock()
+	for _, s := range links {
+		if !c.believes(s.Conn) {
+			_ = s.Close()
+		}
+	}
+}
+
+// believes reports whether who is at the other end of a link has shown a certificate
+// that counts now. Those of a CA of its own are looked at when a link begins.
+func (c *Cluster) believes(t *tls.Conn) bool {
+	links := c.armour.Load().links
+	return c.o.Links != nil || links == nil || links.VerifyConnection(t.ConnectionState()) == nil
+}
+
+// keep makes a link of a connection whose handshake is done. The secrets may have
+// changed during that.
+func (c *Cluster) keep(t *tls.Conn) (net.Conn, error) {
+	s := &sealed{t, c}
+	c.sealedMu.Lock()
+	c.sealed[s] = struct{}{}
+	c.sealedMu.Unlock()
+	if !c.believes(t) {
+		_ = s.Close()
+		return nil, fmt.Errorf("%w: it was changed meanwhile", errForeign)
+	}
+	return s, nil
 }
 
 // turnRing gives gossip other keys. What is heard while that is done is read by the
@@ -225,7 +261,7 @@ func (c *Cluster) seal(ctx context.Context, nc net.Conn) (net.Conn, error) {
 		_ = nc.Close()
 		return nil, fmt.Errorf("%s: no encrypted link: %w", nc.RemoteAddr(), err)
 	}
-	return sealed{t}, nil
+	return c.keep(t)
 }
 
 // unseal does the same for one that begins like a link and was opened by somebody
@@ -249,7 +285,7 @@ func (c *Cluster) unseal(ctx context.Context, nc net.Conn, first byte) (net.Conn
 		}
 		return nil, fmt.Errorf("%w: %w", errForeign, err)
 	}
-	return sealed{t}, nil
+	return c.keep(t)
 }
 
 // Why links of strangers are refused.
@@ -280,13 +316,21 @@ func (c *Cluster) Refused() int64 { return c.refused.Load() }
 
 // sealed is an encrypted link. Its end is that of the connection below: TLS would
 // wait, up to seconds, for somebody to hear its farewell.
-type sealed struct{ *tls.Conn }
+type sealed struct {
+	*tls.Conn
+	c *Cluster // knows it until Close
+}
 
 // Close implements net.Conn.
-func (s sealed) Close() error { return s.NetConn().Close() }
+func (s *sealed) Close() error {
+	s.c.sealedMu.Lock()
+	delete(s.c.sealed, s)
+	s.c.sealedMu.Unlock()
+	return s.NetConn().Close()
+}
 
 // Read implements net.Conn.
-func (s sealed) Read(b []byte) (int, error) {
+func (s *sealed) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = io.EOF

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -199,6 +201,42 @@ func TestRotation(t *testing.T) {
 	again := startNode(t, secret("two", ""))
 	again.meet(nodes[0])
 	eventually(t, "the new one does", func() bool { return meshed(append(nodes, again)) })
+}
+
+// Who knows a secret that counts no more is not listened to on the links that it had.
+func TestLinksOfAnOldSecretEnd(t *testing.T) {
+	t.Parallel()
+	a, b := startNode(t, secret("one", "")), startNode(t, secret("one", ""))
+	mesh(t, []*testNode{a, b})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	link := func(from, to *testNode) (near, far net.Conn) {
+		near, err := from.Dial(ctx, to.id())
+		require.NoError(t, err)
+		_, err = io.WriteString(near, "D")
+		require.NoError(t, err)
+		far = <-to.links
+		t.Cleanup(func() { _, _ = near.Close(), far.Close() })
+		return near, far
+	}
+	out, _ := link(a, b)
+	_, in := link(b, a)
+	open := func(nc net.Conn) bool {
+		_ = nc.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		_, err := io.ReadAll(nc)
+		return errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	require.NoError(t, a.SetSecrets("one", "two"))
+	require.NoError(t, b.SetSecrets("one", "two"))
+	require.NoError(t, a.SetSecrets("two", "one"))
+	require.True(t, open(out) && open(in), "both secrets count")
+	require.NoError(t, a.SetSecrets("two", ""))
+	require.False(t, open(out) || open(in))
+	require.NoError(t, b.SetSecrets("two", "one"))
+	eventually(t, "there can be others", func() bool { return talk(t, a, b) && talk(t, b, a) })
+	a.sealedMu.Lock()
+	defer a.sealedMu.Unlock()
+	require.Empty(t, a.sealed, "what is closed is forgotten")
 }
 
 // Nodes may have certificates of their own in the place of those made of the secret.

@@ -16,12 +16,12 @@ import (
 func TestRotationUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := cluster(t, 3, "--cluster-secret", "one")
-	var done atomic.Bool
+	var done, all atomic.Bool // nothing more is begun to be added; all was
 	var added, got atomic.Int64
-	var work sync.WaitGroup
+	var producers, consumers sync.WaitGroup
 	for i, n := range s.nodes {
 		producer, consumer := n.Dial(t), n.Dial(t)
-		work.Go(func() {
+		producers.Go(func() {
 			for k := 0; !done.Load(); k++ {
 				if reply := producer.Do("ADDJOB", "q", fmt.Sprintf("job %d of %d", k, i), "5000", "REPLICATE", "3"); reply[0] != '+' {
 					t.Errorf("ADDJOB: %s", reply)
@@ -30,8 +30,8 @@ func TestRotationUnderLoad(t *testing.T) {
 				added.Add(1)
 			}
 		})
-		work.Go(func() {
-			for !done.Load() || got.Load() < added.Load() {
+		consumers.Go(func() {
+			for !all.Load() || got.Load() < added.Load() {
 				jobs, _ := servertest.Decode(t, consumer.Do("GETJOB", "TIMEOUT", "100", "FROM", "q")).([]any)
 				for _, j := range jobs {
 					consumer.Do("ACKJOB", j.([]any)[1].(string))
@@ -51,7 +51,9 @@ func TestRotationUnderLoad(t *testing.T) {
 	step("cluster-secret", "two", "cluster-secret-also", "one")
 	step("cluster-secret-also", "")
 	done.Store(true)
-	work.Wait()
+	producers.Wait()
+	all.Store(true)
+	consumers.Wait()
 	require.Equal(t, added.Load(), got.Load(), "each came once")
 	for _, c := range s.c {
 		require.Equal(t, "0", c.Info("cluster", "strangers_refused"))
