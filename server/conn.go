@@ -268,6 +268,9 @@ func (c *conn) takePushed() {
 // close ends the connection: jobs whose replies never left go back to their
 // queues.
 func (c *conn) close() {
+	if c.out.failed() != nil {
+		_ = plain(c.nc).Close() // TLS would wait five seconds to say farewell to who takes nothing
+	}
 	_ = c.nc.Close()
 	c.out.finish()
 	sent, _ := c.out.progress()

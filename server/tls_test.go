@@ -141,7 +141,9 @@ func TestTLSOutput(t *testing.T) {
 
 	stuck := servertest.DialTLS(t, addr, ca.Client(""))
 	stuck.Send(strings.Repeat(string(servertest.Command("SHOW", id)), n))
+	began := time.Now()
 	servertest.Until(t, "who takes nothing is closed", waitLimit, func() bool { return c.Info("clients", "connected_clients") == "2" })
+	require.Less(t, time.Since(began), 6*time.Second, "TLS does not wait to say farewell")
 }
 
 // Whoever goes away while it waits gets no job, also over TLS.
