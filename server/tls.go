@@ -128,5 +128,8 @@ func (c *conn) handshake() error {
 	}
 	ctx, cancel := context.WithTimeout(c.srv.ending, handshakeTimeout)
 	defer cancel()
-	return tc.HandshakeContext(ctx)
+	err := tc.HandshakeContext(ctx)
+	c.heard = time.Now() // the times for AUTH and of timeout begin here
+	c.heardAt.Store(c.heard.UnixNano())
+	return err
 }

@@ -201,6 +201,29 @@ func TestPipelineOfAStranger(t *testing.T) {
 	}
 }
 
+// A slow handshake takes nothing of the time for AUTH.
+func TestAuthAfterASlowHandshake(t *testing.T) {
+	t.Parallel()
+	ca := servertest.NewAuthority(t)
+	cert, key := ca.Issue("broker")
+	srv := servertest.Start(t, "--requirepass", "pw", "--auth-timeout", "1", "--tls-port", "0", "--tls-cert-file", cert, "--tls-key-file", key)
+	root := srv.Dial(t)
+	require.Equal(t, ok, root.Do("AUTH", "pw"))
+	nc, err := net.Dial("tcp", "127.0.0.1:"+root.Info("server", "tls_port"))
+	require.NoError(t, err)
+	time.Sleep(1200 * time.Millisecond) // as somebody far away
+	config := ca.Client("")
+	config.ServerName = "localhost"
+	tc := tls.Client(nc, config)
+	defer tc.Close()
+	_, err = io.WriteString(tc, "AUTH pw\r\n")
+	require.NoError(t, err)
+	said := make([]byte, len(ok))
+	_, err = io.ReadFull(tc, said)
+	require.NoError(t, err)
+	require.Equal(t, ok, string(said))
+}
+
 // A broker that stops does not wait for half a handshake.
 func TestStopDuringAHandshake(t *testing.T) {
 	t.Parallel()
