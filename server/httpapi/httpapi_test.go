@@ -101,7 +101,7 @@ func TestPassword(t *testing.T) {
 		code, _ = s.get("/metrics", "Authorization", wrong)
 		require.Equal(t, 401, code, wrong)
 	}
-	for _, right := range []string{"Basic ZGVmYXVsdDpzM2NyZXQ=", "Bearer s3cret"} {
+	for _, right := range []string{"Basic ZGVmYXVsdDpzM2NyZXQ=", "Bearer s3cret", "bearer s3cret"} {
 		code, body = s.get("/metrics", "Authorization", right)
 		require.Equal(t, 200, code, right)
 		require.Contains(t, body, "disqo_build_info{")
