@@ -55,7 +55,7 @@ func TestRules(t *testing.T) {
 		u := user(t, strings.Fields(row.rules)...)
 		require.Equal(t, row.want, strings.Join(u.Rules(), " "), row.rules)
 		again := user(t, u.Rules()...)
-		require.True(t, u.Equal(again), row.rules)
+		require.Equal(t, u, again, row.rules)
 	}
 }
 

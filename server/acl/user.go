@@ -303,8 +303,3 @@ func (u *User) Rules() []string {
 	}
 	return append(rules, strings.Fields(u.Commands())...)
 }
-
-// Equal reports whether two users may log in in the same way and do the same.
-func (u *User) Equal(other *User) bool {
-	return u.Name == other.Name && slices.Equal(u.Rules(), other.Rules())
-}
