@@ -120,12 +120,19 @@ func TestQueuesOfUsers(t *testing.T) {
 	mine, other := root.Job("mail", "mine"), root.Job("sms", "other")
 	for _, words := range []string{
 		"ADDJOB sms body 0", "GETJOB NOHANG FROM sms", "GETJOB NOHANG COUNT 2 FROM mail sms", "QLEN sms", "QPEEK sms 1", "QSTAT sms", "QSTAT sms FULL",
-		"PAUSE sms in", "KICK sms", "QPURGE sms", "SHOW " + other, "SHOW " + other + " FULL", "ACKJOB " + other, "FASTACK " + other, "NACK " + other,
-		"WORKING " + other, "BURY " + other + " REASON x", "ENQUEUE " + other, "DEQUEUE " + other, "DELJOB " + other, "KICKJOB " + other,
-		"PROMOTE " + other + " PRIORITY 1", "ACKJOB " + mine + " " + other, "NACK " + mine + " " + other + " DELAY 1",
+		"PAUSE sms in", "KICK sms", "QPURGE sms",
 	} {
 		require.Equal(t, "-NOPERM User mailer has no permissions to access the queue 'sms'\r\n", c.Do(strings.Fields(words)...), words)
 	}
+	for _, words := range []string{
+		"SHOW " + other, "SHOW " + other + " FULL", "ACKJOB " + other, "FASTACK " + other, "NACK " + other,
+		"WORKING " + other, "BURY " + other + " REASON x", "ENQUEUE " + other, "DEQUEUE " + other, "DELJOB " + other, "KICKJOB " + other,
+		"PROMOTE " + other + " PRIORITY 1", "ACKJOB " + mine + " " + other, "NACK " + mine + " " + other + " DELAY 1",
+	} {
+		require.Equal(t, "-NOPERM User mailer has no permissions to access the queue of job '"+other+"'\r\n", c.Do(strings.Fields(words)...), words)
+	}
+	require.Equal(t, "-NOPERM User mailer has no permissions to access the queue ''\r\n", c.Do("ADDJOB", "", "body", "0"))
+	require.Equal(t, "-NOPERM User mailer has no permissions to access the queue ''\r\n", c.Do("GETJOB", "NOHANG", "FROM", "mail", ""))
 	require.Contains(t, root.Do("SHOW", other), "queued", "nothing happened to it")
 	require.Contains(t, c.Do("QSCAN"), "mail")
 	require.NotContains(t, c.Do("QSCAN", "BUSYLOOP"), "sms")

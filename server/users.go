@@ -61,11 +61,16 @@ func (s *session) permits(u *acl.User, cmd *command, args [][]byte) (fault strin
 	if u.Every() {
 		return ""
 	}
-	if queue, ok := s.forbidden(u, cmd, args); ok {
-		s.refused(acl.ReasonQueue, u.Name, queue)
-		return "NOPERM User " + u.Name + " has no permissions to access the queue '" + resp.Echo([]byte(queue)) + "'"
+	object, job, found := s.forbidden(u, cmd, args)
+	if !found {
+		return ""
 	}
-	return ""
+	s.refused(acl.ReasonQueue, u.Name, string(object))
+	what := "the queue"
+	if job {
+		what = "the queue of job" // which is not told
+	}
+	return "NOPERM User " + u.Name + " has no permissions to access " + what + " '" + resp.Echo(object) + "'"
 }
 
 // self is the user who was let in; nobody if that has changed since.
@@ -76,20 +81,22 @@ func (s *session) self() *acl.User {
 	return s.known
 }
 
-// forbidden returns the first queue of a command that the user may not name, also
-// by one of its jobs if this node knows that.
-func (s *session) forbidden(u *acl.User, cmd *command, args [][]byte) (queue string, ok bool) {
+// forbidden returns the first queue of a command that the user may not name, or the
+// first job of such a queue, if this node knows it.
+func (s *session) forbidden(u *acl.User, cmd *command, args [][]byte) (object []byte, job, found bool) {
 	switch {
 	case cmd.flags&namesQueue != 0:
-		return string(args[1]), !u.Queue(string(args[1]))
+		if !u.Queue(string(args[1])) {
+			return args[1], false, true
+		}
 	case cmd.flags&namesQueues != 0:
 		req, err := parseGetJob(args, s.srv.cfg.Get())
 		if err != nil {
-			return "", false // the command says so
+			return nil, false, false // the command says so
 		}
 		for _, q := range req.queues {
 			if !u.Queue(string(q)) {
-				return string(q), true
+				return q, false, true
 			}
 		}
 	case cmd.flags&namesJobs != 0:
@@ -99,18 +106,14 @@ func (s *session) forbidden(u *acl.User, cmd *command, args [][]byte) (queue str
 				break // an option
 			}
 			if valid {
-				s.srv.node.Get(&id, func(j *node.Job) {
-					if !u.Queue(j.Queue) {
-						queue, ok = string([]byte(j.Queue)), true
-					}
-				})
+				s.srv.node.Get(&id, func(j *node.Job) { job = !u.Queue(j.Queue) })
 			}
-			if ok {
-				return queue, true
+			if job {
+				return arg, true, true
 			}
 		}
 	}
-	return "", false
+	return nil, false, false
 }
 
 // refused notes for ACL LOG that this client was refused something.

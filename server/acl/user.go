@@ -20,6 +20,7 @@ const (
 	patternMax   = 1024 // bytes, as of a queue name by default
 	patternsMax  = 128  // of one user
 	stepsMax     = 64   // of matching, for each byte of a queue name
+	shownMax     = 64   // bytes of a rule that an error repeats
 )
 
 // DefaultName is the user that a client is who has not said another name.
@@ -95,7 +96,7 @@ func (u *User) With(rules ...string) (*User, error) {
 			if rule != "" && strings.ContainsRune("><#!", rune(rule[0])) {
 				rule = rule[:1] + "..."
 			}
-			return nil, &RuleError{rule, err.Error()}
+			return nil, &RuleError{rule[:min(len(rule), shownMax)], err.Error()}
 		}
 	}
 	return &next, nil
