@@ -117,7 +117,7 @@ func (s *session) aclDelUser(names [][]byte) {
 		gone = 0
 		for _, name := range names {
 			if string(name) == acl.DefaultName {
-				return errors.New("The 'default' user cannot be removed; ACL SETUSER default off keeps it out")
+				return errors.New("the 'default' user cannot be removed; ACL SETUSER default off keeps it out")
 			}
 			rest, ok := c.User.Without(string(name))
 			if ok {

@@ -64,7 +64,7 @@ func TestRulesThatAreNone(t *testing.T) {
 	u := user(t, "on", ">pw", "~mail")
 	for rule, why := range map[string]string{
 		"":                              "cannot be empty",
-		"maybe":                         "Syntax error",
+		"maybe":                         "syntax error",
 		"+@nothing":                     "there is no category @nothing",
 		"+@open":                        "there is no category @open",
 		"+nothing":                      "there is no command 'nothing'",

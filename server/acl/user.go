@@ -155,7 +155,7 @@ func (u *User) applySigned(sign byte, word string) error {
 		}
 		return err
 	}
-	return errors.New("Syntax error: on, off, >password, <password, #hash, !hash, nopass, resetpass, ~queues, allkeys, resetkeys, " +
+	return errors.New("syntax error: on, off, >password, <password, #hash, !hash, nopass, resetpass, ~queues, allkeys, resetkeys, " +
 		"+command, +@category, -command, -@category, allcommands, nocommands or reset is expected")
 }
 
