@@ -120,7 +120,7 @@ func (c *caller) rest(ctx context.Context) error {
 		defer timer.Stop()
 		after = timer.C
 	}
-	quit := c.s.srv.quit
+	quit := c.s.srv.ending.Done()
 	if c.s.left {
 		quit = nil // it is told already
 	}

@@ -23,7 +23,7 @@ type clientInfo struct {
 
 	http bool // it came by the other port
 
-	login   atomic.Pointer[login]
+	login   atomic.Pointer[login] // how it said who it is; set by its session, never nil after that
 	name    atomic.Pointer[string]
 	lastCmd atomic.Pointer[command]
 	blocked atomic.Bool
@@ -39,7 +39,6 @@ func (c *clientInfo) init(id int64, nc net.Conn) {
 	c.id, c.joined, c.fd = id, time.Now(), descriptor(nc)
 	c.active.Store(c.joined.UnixMilli())
 	c.resp.Store(2)
-	c.login.Store(&login{})
 	c.addr = nc.RemoteAddr().String()
 	if nc.RemoteAddr().Network() == "unix" {
 		c.unix = true
@@ -67,7 +66,7 @@ func (c *clientInfo) currentName() string {
 
 // userName is the name by which the client logged in, or the default one.
 func (c *clientInfo) userName() string {
-	if l := c.login.Load(); l != nil && l.name != "" {
+	if l := c.login.Load(); l.name != "" {
 		return l.name
 	}
 	return acl.DefaultName

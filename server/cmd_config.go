@@ -79,7 +79,7 @@ func (s *session) configSet(pairs []string) {
 // knowPassword keeps a default user that sets requirepass logged in: whoever sets
 // the password knows it. One that takes it away has the login that it had.
 func (s *session) knowPassword(value string) {
-	if value != "" && (s.login.name == "" || s.login.name == acl.DefaultName) {
+	if value != "" && s.info.userName() == acl.DefaultName {
 		s.setLogin(login{acl.DefaultName, acl.HashOf([]byte(value))})
 	}
 }

@@ -133,7 +133,7 @@ func (f front) Sees(who httpapi.Login, queues bool) error {
 	case u == nil:
 		return httpapi.Fault(errNoAuth)
 	case !u.May(rightInfo):
-		return httpapi.Fault("NOPERM User " + u.Name + " has no permissions to run the 'info' command")
+		return httpapi.Fault(mayNotRun(u, "info"))
 	case queues && !u.Every():
 		return httpapi.Fault("NOPERM User " + u.Name + " has no permissions to access all queues")
 	}

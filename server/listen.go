@@ -104,7 +104,7 @@ func (s *Server) accept(l net.Listener) {
 		default:
 			s.log.Warn("accept failed; trying again", "error", err, "in", pause)
 			select {
-			case <-s.quit:
+			case <-s.ending.Done():
 				return
 			case <-time.After(pause):
 			}

@@ -97,7 +97,7 @@ func (s *Server) reportLoading(ctx context.Context, cancel func()) {
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.quit:
+		case <-s.ending.Done():
 			return
 		case <-ctx.Done():
 			return
@@ -213,7 +213,7 @@ func (s *Server) rewrite(done func(error)) error {
 				err = errors.Join(err, s.node.StopLog())
 			}
 			done(err)
-		case <-s.quit: // it is dropped when the node is closed
+		case <-s.ending.Done(): // it is dropped when the node is closed
 		}
 	})
 	return nil
@@ -237,7 +237,7 @@ func (s *Server) rewriteLast() error {
 			err = errors.Join(err, s.node.StopLog())
 		}
 		return err
-	case <-s.quit:
+	case <-s.ending.Done():
 		return nil // somebody else stops the server
 	}
 }

@@ -71,9 +71,7 @@ type Server struct {
 
 	pausedUntil atomic.Int64 // CLIENT PAUSE, milliseconds of the node's clock
 	stopping    atomic.Bool
-	quit        chan struct{} // closed when the server shall stop
-	quitOnce    sync.Once
-	ending      context.Context // ends with quit
+	ending      context.Context // ends when the server shall stop
 	end         context.CancelFunc
 }
 
@@ -102,8 +100,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		cfg: o.Config, log: o.Log, level: o.LogLevel, build: o.Build,
 		logFS: o.LogFS, loaded: o.Loaded, ready: o.Ready, failed: make(chan error, 1), givenUp: make(chan struct{}, 1),
-		started: time.Now(), runID: newRunID(), quit: make(chan struct{}),
-		refusing: make(chan struct{}, refusalsMost),
+		started: time.Now(), runID: newRunID(), refusing: make(chan struct{}, refusalsMost),
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	var err error
@@ -250,7 +247,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
-	case <-s.quit:
+	case <-s.ending.Done():
 	case err := <-s.failed:
 		_ = s.abort()
 		return &LogFailure{err}
@@ -315,12 +312,7 @@ func (s *Server) abort() error {
 }
 
 // Shutdown makes Run return. Safe for any goroutine, any number of times.
-func (s *Server) Shutdown() {
-	s.quitOnce.Do(func() {
-		close(s.quit)
-		s.end()
-	})
-}
+func (s *Server) Shutdown() { s.end() }
 
 func (s *Server) stop() error {
 	s.Shutdown()
@@ -374,7 +366,7 @@ func (s *Server) sampler() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.quit:
+		case <-s.ending.Done():
 			return
 		case <-s.givenUp:
 			s.logGivenUp()

@@ -22,8 +22,7 @@ type session struct {
 
 	reply   resp.Reply
 	base    uint64         // bytes of replies before reply.B
-	login   login          // how this client said who it is
-	known   *acl.User      // whose that is, as last looked; nil: nobody's
+	known   *acl.User      // whose info.login is, as last looked; nil: nobody's
 	userCfg *config.Config // by which
 	lim     resp.Limits
 	limCfg  *config.Config // what lim was made from
@@ -74,6 +73,7 @@ type handed struct {
 func (s *session) init(srv *Server, info *clientInfo, wake func()) {
 	s.srv, s.info, s.wake = srv, info, wake
 	s.reply.Proto = 2
+	s.setLogin(login{})
 }
 
 // halted reports whether no further command may be executed now. A server that

@@ -34,7 +34,7 @@ func (l *login) owner(cfg *config.Config) *acl.User {
 // first.
 func (s *session) user(cfg *config.Config) *acl.User {
 	if cfg != s.userCfg {
-		s.userCfg, s.known = cfg, s.login.owner(cfg)
+		s.userCfg, s.known = cfg, s.info.login.Load().owner(cfg)
 	}
 	return s.known
 }
@@ -43,7 +43,7 @@ func (s *session) authenticated(cfg *config.Config) bool { return s.user(cfg) !=
 
 // setLogin makes the client another user.
 func (s *session) setLogin(l login) {
-	s.login, s.userCfg = l, nil
+	s.userCfg = nil
 	s.info.login.Store(&l)
 }
 
@@ -56,7 +56,7 @@ func (s *session) permits(u *acl.User, cmd *command, args [][]byte) (fault strin
 	right, name := acl.Of(cmd.name, sub)
 	if !u.May(right) {
 		s.refused(acl.ReasonCommand, u.Name, name)
-		return "NOPERM User " + u.Name + " has no permissions to run the '" + name + "' command"
+		return mayNotRun(u, name)
 	}
 	if u.Every() {
 		return ""
@@ -71,6 +71,11 @@ func (s *session) permits(u *acl.User, cmd *command, args [][]byte) (fault strin
 		what = "the queue of job" // which is not told
 	}
 	return "NOPERM User " + u.Name + " has no permissions to access " + what + " '" + resp.Echo(object) + "'"
+}
+
+// mayNotRun is what a user is told who has not the right of a command.
+func mayNotRun(u *acl.User, command string) string {
+	return "NOPERM User " + u.Name + " has no permissions to run the '" + command + "' command"
 }
 
 // self is the user who was let in; nobody if that has changed since.

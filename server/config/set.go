@@ -17,8 +17,9 @@ const (
 )
 
 // Hook is told of a change before it happens; name is the directive in lower
-// case, or several with spaces between. An error vetoes the change and is what the client is told. A hook runs
-// under the lock of the Set: it must not call Update, Rewrite or OnChange.
+// case, several with spaces between, or "" if Reload changes whatever it finds. An
+// error vetoes the change and is what the client is told. A hook runs under the lock
+// of the Set: it must not call Update, Rewrite or OnChange.
 type Hook func(name string, old, new *Config) error
 
 // Pair is a directive and its value as CONFIG GET shows it.
