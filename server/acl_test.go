@@ -6,12 +6,14 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/disqo/disqo/server/acl"
 	"github.com/disqo/disqo/server/servertest"
 )
 
@@ -107,6 +109,26 @@ func TestOpenCommands(t *testing.T) {
 			require.Equal(t, "-NOAUTH Authentication required.\r\n", stranger.Do(strings.Fields(words)...), words)
 		}
 	}
+}
+
+// Each command of the table has a right, or is open on purpose: one that was forgotten
+// would ask for all rights.
+func TestEveryCommandIsKnown(t *testing.T) {
+	t.Parallel()
+	root := servertest.Start(t).Dial(t)
+	names, isList := servertest.Decode(t, root.Do("COMMAND", "LIST")).([]any)
+	require.True(t, isList)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		_, rights := jobWords[name.(string)]
+		open := slices.ContainsFunc(openWords, func(words string) bool {
+			return strings.EqualFold(strings.Fields(words)[0], name.(string))
+		})
+		require.True(t, rights || open || slices.Contains([]string{"auth", "exec", "readonly", "reset", "quit"}, name.(string)), name)
+	}
+	right, name := acl.Of("forgotten", "")
+	require.Equal(t, "+@all", right.String())
+	require.Equal(t, "forgotten", name)
 }
 
 // A user of one queue can do nothing with another: neither by its name, nor by the id

@@ -50,7 +50,7 @@ func (s *session) setLogin(l login) {
 // permits returns the text of an error if the user may not run a command.
 func (s *session) permits(u *acl.User, cmd *command, args [][]byte) (fault string) {
 	sub := ""
-	if len(args) > 1 {
+	if len(args) > 1 && acl.Split(cmd.name) {
 		sub = lower(args[1][:min(len(args[1]), longestName)])
 	}
 	right, name := acl.Of(cmd.name, sub)

@@ -16,9 +16,14 @@ const open = "open"
 // Categories are the names of the groups of commands, without their @.
 var Categories = []string{"produce", "consume", "inspect", "admin"}
 
+// free are the commands that whoever is logged in may run. One that is neither here
+// nor below only who may do everything may: it is not open because it was forgotten.
+var free = []string{
+	"auth", "client", "command", "discard", "echo", "exec", "hello", "multi", "ping", "quit", "readonly", "reset", "select", "time",
+}
+
 // protected are the commands that need a right, with their category. A name with
-// a bar is that of a subcommand, which is not what the command is. All others are
-// open.
+// a bar is that of a subcommand, which is not what the command is.
 var protected = []struct{ name, category string }{
 	{"addjob", "produce"},
 
@@ -89,8 +94,26 @@ func Of(command, sub string) (right Rights, name string) {
 			return right, command + "|" + sub
 		}
 	}
-	return byName[command], command
+	right, ok := byName[command]
+	if !ok && !slices.Contains(free, command) {
+		right = everything
+	}
+	return right, command
 }
+
+// Split reports whether subcommands of a command need other rights than it does.
+func Split(command string) bool { return split[command] }
+
+// split are those commands.
+var split = func() map[string]bool {
+	m := map[string]bool{}
+	for _, p := range protected {
+		if command, _, ok := strings.Cut(p.name, "|"); ok {
+			m[command] = true
+		}
+	}
+	return m
+}()
 
 // InCategory returns the names of the commands of a category, sorted; ok is false
 // if there is no such category.
