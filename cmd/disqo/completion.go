@@ -59,6 +59,7 @@ func completed() script {
 		Commands: []config.Doc{
 			{Name: "top", Help: "show a broker on the terminal, live"},
 			{Name: "completion", Help: "print a completion script for a shell"},
+			{Name: "import-disque", Help: "put the jobs of append-only files of Disque into a broker"},
 		},
 		Directives: config.Directives(),
 	}

@@ -49,7 +49,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 		"disqo --healthcheck --port 1 --loglev":  {"--loglevel"},
 		"disqo --healthcheck --port 1 ":          directives,
 		"disqo disqo.conf ":                      directives,
-		"disqo ":                                 append(directives, "top", "completion", "--healthcheck", "--readycheck", "--version", "--help"),
+		"disqo ":                                 append(directives, "top", "completion", "import-disque", "--healthcheck", "--readycheck", "--version", "--help"),
 		"disqo disq":                             {""}, // a file
 		"disqo --version --p":                    {""},
 		"disqo completion ":                      {"bash", "zsh", "fish"},
