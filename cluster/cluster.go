@@ -215,12 +215,20 @@ func (c *Cluster) SetLeaving(on bool) error {
 	if err := c.o.Identity.SetLeaving(on); err != nil {
 		return err
 	}
+	c.setLeaving(on)
+	return nil
+}
+
+// Retire tells the others that this node is leaving, as its process is about to end: it
+// is back when it is started again.
+func (c *Cluster) Retire() { c.setLeaving(true) }
+
+func (c *Cluster) setLeaving(on bool) {
 	c.mu.Lock()
 	c.leaving = on
 	c.mu.Unlock()
 	c.announce()
 	c.wake()
-	return nil
 }
 
 // Stats returns how many messages of gossip were sent and received.

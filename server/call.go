@@ -68,7 +68,24 @@ func (s *Server) newCaller(from string, l login) *caller {
 
 // Call implements httpapi.Broker.
 func (f front) Call(ctx context.Context, who httpapi.Login, from string, commands ...[][]byte) (*httpapi.Answer, error) {
+	if !f.s.enter() {
+		return nil, httpapi.Fault(leavingText)
+	}
 	c := f.s.newCaller(from, asLogin(who))
+	if err := c.do(ctx, commands); err != nil {
+		c.end()
+		return nil, err
+	}
+	values, err := parseReplies(c.s.reply.B)
+	if err != nil {
+		c.end()
+		return nil, err
+	}
+	return &httpapi.Answer{Values: values, Done: c.done}, nil
+}
+
+// do executes commands and waits until what they say is safe in the log.
+func (c *caller) do(ctx context.Context, commands [][][]byte) error {
 	c.s.beginBatch(time.Now())
 	for i := 0; i < len(commands) || c.s.parked != nil || c.s.wait != nil || c.s.adds() || c.s.pauseTo != 0; {
 		switch {
@@ -79,21 +96,17 @@ func (f front) Call(ctx context.Context, who httpapi.Login, from string, command
 			i++
 		default:
 			if err := c.rest(ctx); err != nil {
-				c.s.close(0)
-				return nil, err
+				return err
 			}
 		}
 	}
-	if err := c.s.mark.Wait(); err != nil {
-		c.s.close(0)
-		return nil, err
-	}
-	values, err := parseReplies(c.s.reply.B)
-	if err != nil {
-		c.s.close(0)
-		return nil, err
-	}
-	return &httpapi.Answer{Values: values, Done: c.done}, nil
+	return c.s.mark.Wait()
+}
+
+// end closes the session. What its client was not told goes back.
+func (c *caller) end() {
+	c.s.close(0)
+	c.s.srv.conns.Done()
 }
 
 // done ends the session once its client was answered, or could not be. A job that
@@ -106,7 +119,7 @@ func (c *caller) done(begun, written bool) {
 		}
 	}
 	c.s.handed = kept
-	c.s.close(0)
+	c.end()
 }
 
 // rest waits until the session can go on.

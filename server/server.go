@@ -71,6 +71,7 @@ type Server struct {
 
 	pausedUntil atomic.Int64 // CLIENT PAUSE, milliseconds of the node's clock
 	stopping    atomic.Bool
+	gate        sync.RWMutex    // held for writing while stopping becomes true
 	ending      context.Context // ends when the server shall stop
 	end         context.CancelFunc
 }
@@ -208,9 +209,9 @@ const loadingQuiet = time.Second
 
 // Run loads the append-only file and serves until ctx ends or a client says
 // SHUTDOWN. Then it stops accepting, lets what was received be executed and
-// answered, tells blocked consumers to go elsewhere, and returns when all
-// connections are closed, by force after shutdown-timeout. It closes the
-// server. Errors are those of loading, and *LogFailure.
+// answered, tells blocked consumers to go elsewhere, closes all
+// connections, by force after shutdown-timeout, has peers go on with its jobs, and
+// closes the server. Errors are those of loading, and *LogFailure.
 func (s *Server) Run(ctx context.Context) error {
 	var open sync.Once
 	serve := func() {
@@ -290,11 +291,7 @@ const abortMost = 500 * time.Millisecond
 
 // abort closes everything at once: nobody is answered.
 func (s *Server) abort() error {
-	s.Shutdown()
-	s.stopping.Store(true)
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
+	s.bar()
 	for _, c := range s.clients.all() {
 		c.kill()
 	}
@@ -314,12 +311,37 @@ func (s *Server) abort() error {
 // Shutdown makes Run return. Safe for any goroutine, any number of times.
 func (s *Server) Shutdown() { s.end() }
 
-func (s *Server) stop() error {
-	s.Shutdown()
+// bar lets nobody begin anything more.
+func (s *Server) bar() {
+	s.gate.Lock()
 	s.stopping.Store(true)
+	s.gate.Unlock()
+	s.Shutdown()
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
+}
+
+// enter begins something that is waited for when the server stops, until conns.Done. It
+// reports false if the server stops already.
+func (s *Server) enter() bool {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.stopping.Load() {
+		return false
+	}
+	s.conns.Add(1)
+	return true
+}
+
+// handOverLeast is what peers are given to take over jobs when clients took all of
+// shutdown-timeout to go.
+const handOverLeast = time.Second
+
+func (s *Server) stop() error {
+	s.bar()
+	most := time.Duration(s.cfg.Get().ShutdownTimeout) * time.Second
+	until := time.Now().Add(most)
 	s.helpers.Wait()
 	s.wakeAll()
 	closed := make(chan struct{})
@@ -327,7 +349,7 @@ func (s *Server) stop() error {
 		s.conns.Wait()
 		close(closed)
 	}()
-	timeout := time.NewTimer(time.Duration(s.cfg.Get().ShutdownTimeout) * time.Second)
+	timeout := time.NewTimer(most)
 	defer timeout.Stop()
 	select {
 	case <-closed:
@@ -336,9 +358,31 @@ func (s *Server) stop() error {
 		for _, c := range s.clients.all() {
 			c.kill()
 		}
+		s.closeHTTP()
 		<-closed
 	}
+	if most > 0 {
+		s.handOver(max(time.Until(until), handOverLeast))
+	}
 	return s.Close()
+}
+
+// handOver has peers go on with the jobs of this node.
+func (s *Server) handOver(most time.Duration) {
+	if s.node.Size() == 1 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	s.cluster.Retire()
+	s.node.Retire()
+	switch left := s.node.HandOver(ctx); {
+	case left == 0:
+	case s.node.Keeps():
+		s.log.Warn("peers did not take over all jobs in time: those come when their RETRY is over, or when this node is back", "jobs", left)
+	default:
+		s.log.Warn("peers did not take over all jobs in time: those that no other node holds are lost, as this one keeps no log", "jobs", left)
+	}
 }
 
 // wakeAll makes every connection look at its state.

@@ -238,8 +238,11 @@ func (c *copies) asksAt(qtime int64) int64 {
 	return qtime - askOneBefore
 }
 
-// jitter spreads what many nodes do at the same time: milliseconds.
-func (s *Shard) jitter() int64 { return int64(s.random()%500) - 250 }
+// jitter spreads what many nodes do at the same time: milliseconds, up to mostJitter
+// earlier or later.
+func (s *Shard) jitter() int64 { return int64(s.random()%(2*mostJitter)) - mostJitter }
+
+const mostJitter = 250
 
 // random returns the next of a sequence of random bits: SplitMix64 (Steele, Lea
 // and Flood, OOPSLA 2014).

@@ -23,7 +23,7 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 	}
 	c := s.addCopies(h)
 	held := s.class(h) == ClassDelayed
-	if c.leased(j, now) && !held || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
+	if c.leased(j, now) && !held && !s.view.Ending || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
 		return
 	}
 	to := s.pick(1, s.holders(h).Or(s.strangers(h)))
@@ -55,20 +55,25 @@ func (s *Shard) handOver(now int64, h uint32, to uint16, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	c.flags &^= flagDrain
 	s.setHolders(h, s.holders(h).With(to))
+	delayed := s.class(h) == ClassDelayed
+	leased := c.leased(j, now) && !delayed
 	switch {
-	case c.leased(j, now) && s.class(h) != ClassDelayed || !s.view.Leaving:
+	case !s.view.Leaving, leased && !s.view.Ending:
 		return
 	case j.retry == 0 && j.flags&flagDelivered != 0: // meanwhile
 		s.tell(now, s.others(h), MsgDelJob, &j.id, fx)
 		s.remove(now, h, fx)
 		return
 	}
-	delayed := s.class(h) == ClassDelayed && j.qtime > now
+	delayed = delayed && j.qtime > now
 	queued := j.state == Queued || j.state == Dead && j.retry == 0 // that one is set aside there
 	if j.state == Queued {
 		s.unlink(now, h, j)
 	}
-	if queued || delayed {
+	switch {
+	case leased:
+		s.sayLeased(now, h, s.others(h), MsgLeased, fx)
+	case queued || delayed:
 		left := int64(0)
 		if delayed {
 			left = j.qtime - now

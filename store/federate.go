@@ -134,7 +134,8 @@ func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 		count = max(1, q.jobs.Len()/2)
 	}
 	for begun := len(fx.Outbox.Buf); count > 0 && s.suits(q, from) && len(fx.Outbox.Buf)-begun < needBytes; count-- {
-		s.giveOne(now, q, from, fx)
+		h, _ := q.jobs.Min()
+		s.giveJob(now, h, from, fx)
 	}
 }
 
@@ -144,14 +145,14 @@ func (s *Shard) suits(q *queue, node uint16) bool {
 	return ok && !s.strangers(h).Has(node)
 }
 
-// giveOne hands the first job of a queue to a node. A job that is at least once
-// stays here as a copy; one that is at most once is never queued here again,
-// unless that node says that it did not take it.
-func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
-	h, _ := q.jobs.PopMin()
+// giveJob hands a queued job to a node. A job that is at least once stays here as a
+// copy; one that is at most once is never queued here again, unless that node says
+// that it did not take it.
+func (s *Shard) giveJob(now int64, h uint32, to uint16, fx *Effects) {
 	j := s.slots.get(h)
+	s.unlink(now, h, j)
 	s.lift(h)
-	j.state, j.qtime = Active, 0
+	j.qtime = 0
 	c := s.addCopies(h)
 	s.setHolders(h, s.holders(h).With(to))
 	c.turn++
@@ -163,8 +164,6 @@ func (s *Shard) giveOne(now int64, q *queue, to uint16, fx *Effects) {
 		c.who, c.until, c.asked = to, j.qtime, askNobody // it has not said so itself yet
 	}
 	s.lay(h)
-	q.atime = now
-	s.happened(q, EventLeft)
 	s.noteSet(h, j.retry == 0, fx)
 	job := s.look(h)
 	job.NextQueue = 0

@@ -47,7 +47,8 @@ func (s *Shard) feed(now int64, q *queue, fx *Effects) {
 		to := h[0]
 		h = h[1:]
 		if now-to.at <= hungryLasts && s.view.Linked.Has(to.node) && s.suits(q, to.node) {
-			s.giveOne(now, q, to.node, fx)
+			h, _ := q.jobs.Min()
+			s.giveJob(now, h, to.node, fx)
 		}
 	}
 	if len(h) == 0 {

@@ -32,6 +32,7 @@ type View struct {
 	Known     Set  // all peers, reachable or not
 	Terms     Set  // peers of a version that knows priorities, tries and dead jobs
 	Leaving   bool // this node is leaving the cluster
+	Ending    bool // and so is its process about to end; see Retire
 }
 
 // Set is a set of nodes by number. The zero Set is empty. Its methods leave it

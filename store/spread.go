@@ -66,7 +66,7 @@ func (s *Shard) spread(now int64, h uint32, j *slot, spec *Spec, fx *Effects) (r
 func (s *Shard) sendCopy(now int64, h uint32, to Set, fx *Effects) {
 	j := s.look(h)
 	if s.slots.get(h).flags&flagQueuedOnce != 0 {
-		j.NextQueue = 0 // what is left of a delay counts, not of a lease
+		j.NextQueue = s.delayed(now, h) // what is left of a delay counts, not of a lease
 	}
 	if dead(s.generation(h)) {
 		to = to.And(s.view.Terms) // others would deliver it
@@ -75,6 +75,18 @@ func (s *Shard) sendCopy(now int64, h uint32, to Set, fx *Effects) {
 		Kind: MsgReplJob, ID: j.ID, Number: s.slots.copies(h).number, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j,
 		Terms: s.termsOf(h),
 	}, fx)
+}
+
+// delayed returns until when the DELAY of a job lasts, as far as a node knows that holds a
+// copy and has not heard of it since: register made its time that and a RETRY, within the
+// jitter. It is 0 if it is over.
+func (s *Shard) delayed(now int64, h uint32) int64 {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	until := j.qtime - int64(j.retry)*1000 + mostJitter
+	if j.flags&flagDelay == 0 || j.flags&flagDelivered != 0 || j.state != Active || c.said != saidNothing || until <= now {
+		return 0
+	}
+	return until
 }
 
 // strangers are the nodes that could not take a copy of a job as they do not know

@@ -88,11 +88,13 @@ type Node struct {
 	maxMemory atomic.Int64
 	keepSpent atomic.Bool
 	leaving   atomic.Bool
+	ending    atomic.Bool
 
 	defaultRepl atomic.Int64
 	defaultSync atomic.Int64
 	peers       peers
 	drain       drain
+	handOver    handOver
 
 	timers timers
 

@@ -194,7 +194,7 @@ func (n *Node) lookAtPeers() {
 		return
 	}
 	now, timeout := n.now(), p.bus.Timeout().Milliseconds()
-	was, v := p.view.Load(), &store.View{Leaving: n.Leaving()}
+	was, v := p.view.Load(), &store.View{Leaving: n.Leaving(), Ending: n.ending.Load()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now-p.looked > timeout/2 {
@@ -332,11 +332,18 @@ const settleMost = 500 * time.Millisecond
 // SettleLinks waits until the peers were sent what there is to tell them, as far
 // as they can be reached, half a second at most.
 func (n *Node) SettleLinks() {
+	ctx, cancel := context.WithTimeout(context.Background(), settleMost)
+	defer cancel()
+	n.settleLinks(ctx)
+}
+
+// settleLinks is SettleLinks until ctx ends.
+func (n *Node) settleLinks(ctx context.Context) {
 	p := &n.peers
 	if p.links == nil {
 		return
 	}
-	for end := time.Now().Add(settleMost); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for ; ctx.Err() == nil; time.Sleep(time.Millisecond) {
 		waiting := 0
 		for id := range *p.members.Load() {
 			waiting += p.links.State(id).Outbox

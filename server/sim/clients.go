@@ -57,11 +57,14 @@ func (c *clients) queues() (names [][]byte) {
 func (s *sim) do(step *Step) {
 	c, p := &s.clients, s.procs[step.Node%len(s.procs)]
 	s.hash.add(uint64(s.now), uint64(step.Op), step.Arg)
-	if step.Op >= opHeal || step.Op == opFlush || step.Op == opRewrite || step.Op == opLog {
+	if step.Op >= opHeal || step.Op == opRestart || step.Op == opFlush || step.Op == opRewrite || step.Op == opLog {
 		s.nemesis.do(step, p)
 		return
 	}
 	p.on(p.life, func() {
+		if p.retired {
+			return // it lets nobody in
+		}
 		switch step.Op {
 		case opAdd:
 			c.addJob(p, step)
@@ -241,11 +244,10 @@ func (c *clients) getJob(p *proc, queues [][]byte, count int, timeout int64) {
 			return
 		}
 		w.ticket = ticket
+		p.waiters = append(slices.DeleteFunc(p.waiters, func(w *waiter) bool { return w.claimed }), w)
 		p.in(timeout, func() {
 			switch {
-			case w.Claim():
-				w.gone = true
-				p.node.Unblock(w.ticket)
+			case w.leave(), w.gone:
 			case !w.woken:
 				c.s.fail("wake", nil, "node %d has ended the wait of a client and does not wake it", p.num)
 			}
@@ -271,6 +273,16 @@ func (w *waiter) Claim() bool {
 	won := !w.claimed
 	w.claimed = true
 	return won
+}
+
+// leave ends the wait, unless a job has.
+func (w *waiter) leave() bool {
+	if !w.Claim() {
+		return false
+	}
+	w.gone = true
+	w.p.node.Unblock(w.ticket)
+	return true
 }
 
 // Deliver implements store.Waiter.
@@ -336,7 +348,11 @@ func (c *clients) consume(p *proc, j *job) {
 	}
 	soon := int64(draw(42) % uint64(max(1, j.retry/2)))
 	later := func(ms int64, do func()) {
-		s.in(ms, func() { at.on(at.life, do) })
+		s.in(ms, func() {
+			if !at.retired {
+				at.on(at.life, do)
+			}
+		})
 	}
 	if s.clients.idle || !(int(draw(43)%100) < w.sloppy) {
 		later(min(soon, 2*second), func() { c.ack(at, j) })

@@ -192,15 +192,19 @@ func (c *clients) handedOver(p *proc, frame []byte) {
 		return
 	}
 	j.left = p // it tells several nodes
-	n := 0
-	for _, o := range c.s.procs {
-		if o != p && o.holds(&j.id) {
+	if c.copies(j, p) < j.sync-j.lost {
+		c.loses(p, j)
+	}
+}
+
+// copies returns how many nodes but one hold a job.
+func (c *clients) copies(j *job, but *proc) (n int) {
+	for _, p := range c.s.procs {
+		if p != but && p.holds(&j.id) {
 			n++
 		}
 	}
-	if n < j.sync-j.lost {
-		c.loses(p, j)
-	}
+	return n
 }
 
 // excused reports whether more of those that held a job lost it than was

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"syscall"
 
 	"github.com/disqo/disqo/aof"
@@ -87,14 +88,22 @@ func (n *nemesis) restart(p *proc) {
 
 func (n *nemesis) do(step *Step, p *proc) {
 	s := n.s
-	if step.Op == opHeal {
+	switch step.Op {
+	case opHeal:
 		n.heal()
+		return
+	case opRestart: // no fault: nobody is to notice
+		if n.settled() {
+			n.stop(p, step.For, p.start)
+		}
 		return
 	}
 	n.quiet = never
 	switch step.Op {
-	case opKill, opStop:
-		n.kill(p, step.Op == opStop, step.For)
+	case opKill:
+		n.kill(p, step.For)
+	case opStop:
+		n.stop(p, step.For, func() { n.restart(p) })
 	case opPower:
 		n.strike(step, func() { n.power(p, step.For) })
 	case opBlackout:
@@ -168,7 +177,7 @@ func (n *nemesis) heal() {
 	s.net.dirty = true
 }
 
-func (n *nemesis) kill(p *proc, clean bool, down int64) {
+func (n *nemesis) kill(p *proc, down int64) {
 	if !p.alive {
 		return
 	}
@@ -178,12 +187,71 @@ func (n *nemesis) kill(p *proc, clean bool, down int64) {
 		held = s.clients.before(p)
 	}
 	s.net.crash(p)
-	if clean && !p.frozen {
-		if err := p.node.Close(); err != nil && !p.broken && !p.faulty {
-			s.fail("close", nil, "node %d does not stop: %v", p.num, err)
+	n.end(p, p.disk.Kill(), held, down)
+}
+
+// settled reports whether all processes have been at work for a while.
+func (n *nemesis) settled() bool {
+	for _, p := range n.s.procs {
+		if !p.alive || p.frozen || p.retired || p.since > n.s.now-calmAfter {
+			return false
 		}
 	}
-	n.end(p, p.disk.Kill(), held, down)
+	return true
+}
+
+const (
+	calmAfter  = 10 * second // after a process was started, before another is restarted
+	stopMost   = 10 * second // until a process that shall stop does, whatever others have taken over
+	stopPause  = 20          // milliseconds between two looks at that
+	clientsOut = 50          // milliseconds until its clients are gone
+)
+
+// stop ends a process in good order, and begins another life of it after a time.
+func (n *nemesis) stop(p *proc, down int64, again func()) {
+	if !p.alive || p.retired {
+		return
+	}
+	s := n.s
+	p.retired, s.net.dirty = true, true
+	for _, w := range p.waiters {
+		w.leave()
+	}
+	until := s.now + stopMost
+	var look func()
+	look = func() {
+		left, whole := p.node.HandOverSome()
+		if s.now < until && (!whole || left > 0 || !p.link.idle()) {
+			p.in(stopPause, look)
+			return
+		}
+		n.close(p, down, again)
+	}
+	p.in(clientsOut, func() {
+		p.node.Retire()
+		look()
+	})
+}
+
+// close is the end of a process that stops.
+func (n *nemesis) close(p *proc, down int64, again func()) {
+	s := n.s
+	var held []*job
+	if !p.logged {
+		held = slices.DeleteFunc(s.clients.before(p), func(j *job) bool { return s.clients.copies(j, p) >= j.sync-j.lost })
+	}
+	s.net.crash(p)
+	if err := p.node.Close(); err != nil && !p.broken && !p.faulty {
+		s.fail("close", nil, "node %d does not stop: %v", p.num, err)
+	}
+	p.end(p.disk.Kill())
+	p.missing = append(p.missing, held...)
+	life := p.life
+	s.in(down, func() {
+		if !p.alive && p.life == life {
+			again()
+		}
+	})
 }
 
 // power takes the power from a machine. What was not synced may be on its disk,

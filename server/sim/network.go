@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/disqo/disqo/replication"
 	"github.com/disqo/disqo/server/node"
@@ -128,7 +129,7 @@ func (n *network) peersOf(p *proc) (list []node.Peer) {
 	for _, o := range n.s.procs {
 		if o != p && !n.gone[o.num] {
 			list = append(list, node.Peer{
-				ID: hex.EncodeToString(o.id[:]), Leaving: o.leaving, Failed: n.bad(p, o) < n.s.now-silence*5/4,
+				ID: hex.EncodeToString(o.id[:]), Leaving: o.leaving || o.retired, Failed: n.bad(p, o) < n.s.now-silence*5/4,
 			})
 		}
 	}
@@ -221,6 +222,11 @@ func (ls *links) SetPeers(ids []store.NodeID) {
 			l.drop()
 		}
 	}
+}
+
+// idle reports whether nothing is on its way to the peers.
+func (ls *links) idle() bool {
+	return !slices.ContainsFunc(ls.order, func(l *link) bool { return l.up && l.bytes > 0 })
 }
 
 // Close implements node.Links.

@@ -24,6 +24,7 @@ const (
 	opKick
 	opPromote
 	opPurge
+	opRestart
 	opFlush
 	opRewrite
 	opLog
@@ -49,7 +50,7 @@ const (
 )
 
 var opNames = [numOps]string{
-	"ADDJOB", "GETJOB", "PAUSE", "ENQUEUE", "DEQUEUE", "DELJOB", "SHOW", "BURY", "KICK", "PROMOTE", "QPURGE", "FLUSH", "BGREWRITEAOF", "APPENDONLY", "heal",
+	"ADDJOB", "GETJOB", "PAUSE", "ENQUEUE", "DEQUEUE", "DELJOB", "SHOW", "BURY", "KICK", "PROMOTE", "QPURGE", "restart", "FLUSH", "BGREWRITEAOF", "APPENDONLY", "heal",
 	"kill", "power loss", "power loss of all", "stop", "wipe", "freeze", "halves", "one way", "reset link", "clog", "slow disk", "full disk", "bad disk",
 	"short memory", "leave", "forget", "join",
 }
@@ -192,7 +193,11 @@ func makePlan(r *rand.Rand, w *swarm, nodes int, long int64) (plan []Step) {
 	if r.IntN(4) == 0 {
 		every(1, opPurge, 1)
 	}
-	if len(w.faults) > 0 {
+	restarts := r.IntN(3) == 0
+	if restarts {
+		every(4, opRestart, 8*second)
+	}
+	if len(w.faults) > 0 && !(restarts && r.IntN(2) == 0) {
 		for at := w.calm; at < long; at += w.storm + w.calm {
 			end := min(at+w.storm, long)
 			for t := at + r.Int64N(w.pace); t < end; t += 1 + r.Int64N(2*w.pace) {

@@ -28,11 +28,13 @@ type proc struct {
 	since   int64 // when alive or frozen last changed
 	broken  bool  // its log has failed: it is about to end
 	leaving bool
-	waiting []func() // what a frozen process will find to do
-	turnAt  int64    // when it is scheduled to look at its timers
-	rest    int64    // not before that
-	faulty  bool     // its disk is made to fail
-	missing []*job   // what it held when it was to lose it
+	retired bool      // it is about to end in good order
+	waiters []*waiter // clients that wait for jobs, and some that did
+	waiting []func()  // what a frozen process will find to do
+	turnAt  int64     // when it is scheduled to look at its timers
+	rest    int64     // not before that
+	faulty  bool      // its disk is made to fail
+	missing []*job    // what it held when it was to lose it
 
 	logged  bool // it has a log
 	policy  aof.Policy
@@ -83,7 +85,8 @@ func (p *proc) when(clock int64) int64 {
 func (p *proc) start() {
 	s := p.s
 	p.life++
-	p.alive, p.frozen, p.broken, p.since = true, false, false, s.now
+	p.alive, p.frozen, p.broken, p.retired, p.since = true, false, false, false, s.now
+	p.waiters = nil
 	p.waiting, p.turnAt, p.rest, p.slow = nil, never, 0, 0
 	p.born, p.base = s.now, epoch+s.now+p.skew
 	life := p.life
@@ -218,7 +221,7 @@ func (p *proc) turn() {
 
 // die ends a process whose log has failed. A supervisor starts it again.
 func (p *proc) die() {
-	p.s.nemesis.kill(p, false, 1+p.s.rng.Int64N(3*second))
+	p.s.nemesis.kill(p, 1+p.s.rng.Int64N(3*second))
 }
 
 // end ends a life of a process, which leaves a disk.
