@@ -90,7 +90,7 @@ func (n *meshNode) start() {
 // views tells everybody who is there.
 func (m *mesh) views() {
 	for _, n := range m.nodes {
-		v := &View{Leaving: n.s.view.Leaving}
+		v := &View{Leaving: n.s.view.Leaving, Ending: n.s.view.Ending}
 		for _, o := range m.nodes {
 			if num, _ := (meshRoll{m, n.num}).Number(o.id); o != n {
 				v.Known = v.Known.With(num)

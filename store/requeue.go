@@ -49,7 +49,7 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 	case c.leased(j, now):
 		s.insist(now, h, m.Number, s.others(h), fx)
 	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
-		s.passOn(now, h, c, from, fx)
+		s.passOn(now, h, c, SetOf(from), fx)
 	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
 		s.lift(h) // both ask at once: let that one be the first, but not for ever
 		c.asked = yielded
@@ -93,8 +93,8 @@ func (s *Shard) insist(now int64, h uint32, number uint32, to Set, fx *Effects) 
 	s.sayLeased(now, h, to, MsgLeased, fx)
 }
 
-// passOn tells a node what was heard of a third one.
-func (s *Shard) passOn(now int64, h uint32, c *copies, to uint16, fx *Effects) {
+// passOn tells nodes what was heard of another one.
+func (s *Shard) passOn(now int64, h uint32, c *copies, to Set, fx *Effects) {
 	j := s.slots.get(h)
 	m := &Message{
 		Kind: MsgQueued, ID: j.id, Who: c.who, Number: c.number, Left: c.until - now, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h),
@@ -106,7 +106,7 @@ func (s *Shard) passOn(now int64, h uint32, c *copies, to uint16, fx *Effects) {
 			m.Flags = FlagHeld
 		}
 	}
-	s.send(now, SetOf(to), false, m, fx)
+	s.send(now, to, false, m, fx)
 }
 
 // elsewhere is told that a job is queued or leased at a node: QUEUED, LEASED or

@@ -6,8 +6,9 @@ package store
 // handed over, or were just now, which another round finds out.
 //
 // A node whose log keeps its jobs gives those in its queues to others that hold them, or
-// if none can be reached to any, and in the first round tells the holders of a job that a
-// consumer of this node has until when that is so. Any other node has all its jobs taken
+// if none can be reached to any, and tells the holders; in the first round also until when
+// a consumer of this node has a job, and where jobs are that it gave away before, as the
+// holders would ask this node. Any other node has all its jobs taken
 // over, as by Drain, also those that a consumer has.
 func (s *Shard) Retire(now, pos int64, n int, keeps, first bool, fx *Effects) (next int64, left int) {
 	next = s.walk(pos, n, func(h uint32) {
@@ -33,9 +34,13 @@ func (s *Shard) retireJob(now int64, h uint32, first bool, fx *Effects) bool {
 	switch {
 	case c != nil && c.flags&flagMoved != 0:
 		return true
-	case c != nil && c.leased(j, now):
-		if first {
+	case c != nil && j.state == Active:
+		switch {
+		case !first:
+		case c.leased(j, now):
 			s.sayLeased(now, h, s.others(h), MsgLeased, fx)
+		case c.turn > 0 && c.said != saidNothing && c.who != Self && c.until > now:
+			s.passOn(now, h, c, s.others(h).Without(c.who), fx)
 		}
 		return false
 	case j.state != Queued || s.queues[j.queue].pause != 0:
@@ -49,7 +54,12 @@ func (s *Shard) retireJob(now int64, h uint32, first bool, fx *Effects) bool {
 		return false
 	}
 	if len(fx.Outbox.Buf) < mailMost {
-		s.giveJob(now, h, to.at(int(s.random()%uint64(to.Len()))), fx)
+		taker := to.at(int(s.random() % uint64(to.Len())))
+		s.giveJob(now, h, taker, fx)
+		if j.retry > 0 {
+			c = s.slots.copies(h)
+			s.passOn(now, h, c, s.others(h).Without(taker), fx)
+		}
 	}
 	return true
 }

@@ -124,7 +124,7 @@ func (c *clients) found(p *proc, g *gift) *job {
 	case !s.nemesis.spared(j):
 	case j.acked != 0 && !j.deleted && g.at > j.acked+calmSlack:
 		s.fail("undone", j, "node %d delivers %v %d ms after it was acknowledged, without a fault", p.num, j, g.at-j.acked)
-	case j.buried != 0 && g.at > j.buried+calmSlack:
+	case j.buried != 0 && !j.deleted && g.at > j.buried+calmSlack:
 		s.fail("dead", j, "node %d delivers %v %d ms after it was buried, without a fault", p.num, j, g.at-j.buried)
 	case j.delivered > 0 && !j.touched && g.at < j.first+j.retry-calmSlack/10:
 		s.fail("duplicate", j, "node %d delivers %v again %d ms after it was delivered first, without a fault", p.num, j, g.at-j.first)

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// retire has a node hand over what it does, and ends it.
+func (n *meshNode) retire(keeps bool) {
+	n.s.view.Leaving, n.s.view.Ending = true, true
+	n.m.views()
+	for first, left := true, 1; left > 0; first = false {
+		n.do(func(s *Shard) { _, left = s.Retire(n.m.now, 0, 1000, keeps, first, &n.fx) })
+		n.m.pass(10)
+	}
+	n.alive = false
+	n.m.views()
+}
+
+// What is queued at a node that stops is delivered by another at once, and once.
+func TestRetireGivesTheQueued(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{true, false} {
+		m := newMesh(t, 4)
+		var bodies []string
+		for i := range 30 {
+			retry, r := 300, 1+i%4
+			if i%5 == 0 {
+				retry, r = 0, 1
+			}
+			bodies = append(bodies, fmt.Sprint(i))
+			m.nodes[0].put(m.spec("q", bodies[i], r, r, retry))
+		}
+		m.pass(50)
+		m.nodes[0].retire(keeps)
+		var got []string
+		for _, n := range m.nodes[1:] {
+			got = append(got, n.take("q", 100)...)
+		}
+		require.ElementsMatch(t, bodies, got, keeps)
+	}
+}
+
+// Nobody queues what a consumer of a node has that stopped, until its lease ends. Then
+// somebody does, also if no other node held it.
+func TestRetireTellsOfLeases(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{true, false} {
+		m := newMesh(t, 3)
+		n := m.nodes[0]
+		lone, _ := n.put(m.spec("q", "lone", 1, 1, 5))
+		held, _ := n.put(m.spec("q", "held", 2, 2, 5))
+		m.pass(4000)
+		require.Len(t, n.take("q", 2), 2)
+		records := image(n)
+		n.retire(keeps)
+		m.pass(4800)
+		require.Zero(t, m.count(held, "queued"))
+		require.Zero(t, m.count(lone, "queued"))
+		if keeps {
+			n.alive = true
+			relog(n, Trust{Complete: true}, records...)
+		}
+		m.pass(1500 + rejoin)
+		require.Equal(t, 1, m.count(held, "queued"), "%v", m.states(held))
+		require.Equal(t, 1, m.count(lone, "queued"), "%v", m.states(lone))
+	}
+}
+
+// A job went away and came back, and is given to a third node as this one stops: who had
+// it in between, and believes that it is here, is told.
+func TestRetireTellsWhereItWent(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
+	id, _ := a.put(m.spec("q", "b", 1, 1, 4))
+	give := func(from, to *meshNode) {
+		num, _ := from.s.limits.Roll.Number(to.id)
+		from.do(func(s *Shard) {
+			_ = s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Count: 1}, &from.fx)
+		})
+		m.pass(2)
+	}
+	give(a, b)
+	give(b, a)
+	b.s.view.Linked = b.s.view.Linked.Without(2)
+	m.part([]int{0}, []int{1})
+	give(a, c) // and b is not told
+	m.heal()
+	a.retire(true)
+	m.pass(3000)
+	require.Equal(t, []string{"b"}, c.take("q", 1))
+	m.pass(3500)
+	require.Equal(t, []string{"dead", "active", "active"}, m.states(id))
+}
+
+// A copy of a job that waits for its DELAY keeps that when it is taken over by another node.
+func TestMovedCopyKeepsItsDelay(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 4)
+	sp := m.spec("q", "b", 2, 2, 1)
+	sp.Delay = 20
+	id, _ := m.nodes[0].put(sp)
+	m.pass(1000)
+	for _, n := range m.nodes[1:] {
+		if _, ok := n.s.Get(&id); ok {
+			n.retire(false)
+			break
+		}
+	}
+	m.nodes[0].alive = false
+	m.views()
+	m.pass(18_500)
+	require.Zero(t, m.count(id, "queued"), "%v", m.states(id))
+	m.pass(3000)
+	require.Equal(t, 1, m.count(id, "queued"), "%v", m.states(id))
+}
