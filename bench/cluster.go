@@ -52,7 +52,7 @@ func (t *clusterTorture) play(ctx context.Context) (err error) {
 		return err
 	}
 	defer t.nodes.close()
-	t.load = newClusterLoad(t.check, t.nodes, t.o)
+	t.load = newClusterLoad(t.check, t.nodes, t.o, gentle(t.run.Name))
 	t.begun, t.told = time.Now(), time.Now()
 	if err = t.rounds(ctx); err == nil {
 		err = t.wait(ctx, "calm", t.o.Calm)
@@ -60,7 +60,8 @@ func (t *clusterTorture) play(ctx context.Context) (err error) {
 	if err == nil {
 		err = t.drain(ctx)
 	}
-	t.run.Cluster.NoRepl, t.run.Cluster.Late = int(t.load.noRepl.Load()), int(t.load.late.Load())
+	c := t.run.Cluster
+	c.NoRepl, c.Late, c.Slowest = int(t.load.noRepl.Load()), int(t.load.late.Load()), time.Duration(t.load.slowest.Load())
 	return err
 }
 
@@ -85,7 +86,7 @@ func (t *clusterTorture) round(ctx context.Context, number int) error {
 	r := TortureRound{Number: number, Nodes: s.text}
 	begun := time.Now()
 	adds, acks := t.check.Counts()
-	if err := t.nodes.strike(&s); err != nil {
+	if err := t.nodes.strike(ctx, &s); err != nil {
 		return err
 	}
 	err := t.wait(ctx, name, t.o.FaultTime)

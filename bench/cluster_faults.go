@@ -14,20 +14,28 @@ import (
 //   - isolate: one node and the others hear nothing of each other;
 //   - one-way: what one node sends to the others is lost, not what they send;
 //   - kill-one, kill-two: nodes end by SIGKILL and start again when it is over;
-//   - freeze: one node is stopped by SIGSTOP.
-var ClusterFaults = []string{"halves", "isolate", "one-way", "kill-one", "kill-two", "freeze"}
+//   - freeze: one node is stopped by SIGSTOP;
+//   - restart: all nodes, one after the other, end by SIGTERM and start again. Nobody
+//     is to notice that: no job may come twice, and no ADDJOB take long.
+var ClusterFaults = []string{"halves", "isolate", "one-way", "kill-one", "kill-two", "freeze", rolling}
 
-// noFault is a fault by which nothing happens. No job may come twice then.
-const noFault = "none"
+const (
+	rolling = "restart"
+	noFault = "none" // nothing happens; it is as with restart
+)
+
+// gentle reports whether a fault is none that clients are to notice.
+func gentle(fault string) bool { return fault == rolling || fault == noFault }
 
 // link is one direction between two nodes, by their indexes.
 type link struct{ from, to int }
 
 // strike is one fault as it happens: what is cut, killed and stopped, by the
-// nodes' indexes. At most one of the three is not empty.
+// nodes' indexes. At most one of the four is not empty.
 type strike struct {
 	cut          []link
 	kill, freeze []int
+	restart      []int  // in this order
 	text         string // who is hit, nodes counted from 1
 }
 
@@ -59,6 +67,8 @@ func plan(fault string, nodes int, rng *rand.Rand) strike {
 	case "freeze":
 		a, _ := side(1)
 		return strike{freeze: a, text: names(a)}
+	case rolling:
+		return strike{restart: order, text: names(order)}
 	}
 	return strike{text: "nothing"}
 }

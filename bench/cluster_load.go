@@ -14,7 +14,26 @@ import (
 const (
 	stay     = 2 * time.Second        // at one node, then the next; so those that were away are used again
 	hopPause = 10 * time.Millisecond  // between two tries of a consumer to connect
-	lateAck  = 900 * time.Millisecond // from a GETJOB to the end of its ACKJOBs; soon RETRY is over, and jobs come twice by right
+	lateAck  = 100 * time.Millisecond // before RETRY is over, and jobs come twice by right
+)
+
+// manners are how clients behave.
+type manners struct {
+	retry   time.Duration // of jobs, whole seconds
+	add     time.Duration // that an ADDJOB allows its node for the copies
+	timeout time.Duration // to connect, and for a reply
+	careful bool          // what was not acknowledged as a node ended is acknowledged at the next, always
+	work    time.Duration // most that some of the jobs take
+}
+
+// workShare is one in how many GETJOBs brings jobs that take a while.
+const workShare = 10
+
+// Where there are faults a client gives a node up soon. Where none is to be noticed it is
+// seen how long things take.
+var (
+	hasty   = manners{retry: time.Second, add: 400 * time.Millisecond, timeout: 500 * time.Millisecond}
+	patient = manners{retry: 5 * time.Second, add: 4 * time.Second, timeout: 5 * time.Second, careful: true, work: 2 * time.Second}
 )
 
 // clusterLoad are the clients of a cluster. Each talks to one node at a time,
@@ -23,21 +42,26 @@ type clusterLoad struct {
 	check     *Checker
 	deliver   *killLoad    // what the consumers share with those of Kill
 	noRepl    atomic.Int64 // ADDJOBs answered with NOREPL
-	late      atomic.Int64 // GETJOBs whose jobs were not all acknowledged within lateAck
+	late      atomic.Int64 // GETJOBs whose jobs were not all acknowledged lateAck before their RETRY was over
+	slowest   atomic.Int64 // ADDJOB, nanoseconds
+	manners   manners
 	producers []*clusterProducer
 	consumers []*clusterConsumer
 }
 
-func newClusterLoad(check *Checker, ns *nodes, o *ClusterOptions) *clusterLoad {
-	l := &clusterLoad{check: check, deliver: &killLoad{check: check}}
+func newClusterLoad(check *Checker, ns *nodes, o *ClusterOptions, gentle bool) *clusterLoad {
+	l := &clusterLoad{check: check, deliver: &killLoad{check: check}, manners: hasty}
+	if gentle {
+		l.manners = patient
+	}
 	for i := range o.Producers {
 		pace := time.Duration(o.Producers) * time.Second / time.Duration(o.Rate)
-		l.producers = append(l.producers, &clusterProducer{load: l, at: hopper{ns: ns, node: i % len(ns.all)}, pace: max(pace, time.Microsecond)})
+		l.producers = append(l.producers, &clusterProducer{load: l, at: hopper{ns: ns, node: i % len(ns.all), timeout: l.manners.timeout}, pace: max(pace, time.Microsecond)})
 	}
 	for i := range o.Consumers {
 		rng := rand.New(rand.NewPCG(o.Seed, 2<<32|uint64(i)))
 		take := killConsumer{load: l.deliver, count: 8, rng: rng}
-		l.consumers = append(l.consumers, &clusterConsumer{killConsumer: take, late: &l.late, at: hopper{ns: ns, node: i % len(ns.all)}})
+		l.consumers = append(l.consumers, &clusterConsumer{killConsumer: take, of: l, at: hopper{ns: ns, node: i % len(ns.all), timeout: l.manners.timeout}})
 	}
 	return l
 }
@@ -63,10 +87,11 @@ func (l *clusterLoad) run(ctx context.Context, produce bool) (stop func()) {
 
 // hopper is a client's way through the cluster.
 type hopper struct {
-	ns    *nodes
-	node  int   // where it is
-	c     *conn // nil if it is not connected
-	since time.Time
+	ns      *nodes
+	node    int           // where it is
+	timeout time.Duration // to connect, and for a reply
+	c       *conn         // nil if it is not connected
+	since   time.Time
 }
 
 // conn returns the connection, a new one if need be.
@@ -75,7 +100,7 @@ func (h *hopper) conn(ctx context.Context) (*conn, error) {
 		h.leave()
 	}
 	if h.c == nil {
-		c, err := h.ns.net.dial(ctx, h.ns.all[h.node].addr, clusterTimeout)
+		c, err := h.ns.net.dial(ctx, h.ns.all[h.node].addr, h.timeout)
 		if err != nil {
 			return nil, err
 		}
@@ -130,11 +155,14 @@ func (p *clusterProducer) run(ctx context.Context) {
 func (p *clusterProducer) add(c *conn) error {
 	n := p.load.check.Send(false)
 	p.body = appendBody(p.body[:0], n)
-	c.command("ADDJOB", clusterQueue, string(p.body), strconv.FormatInt(addTimeout.Milliseconds(), 10), "REPLICATE", "3", "RETRY", "1")
+	m, begun := &p.load.manners, time.Now()
+	c.command("ADDJOB", clusterQueue, string(p.body), strconv.FormatInt(m.add.Milliseconds(), 10),
+		"REPLICATE", "3", "RETRY", strconv.FormatInt(int64(m.retry/time.Second), 10))
 	if err := c.flush(); err != nil {
 		return err
 	}
 	id, err := c.expect('+')
+	p.load.took(time.Since(begun))
 	var no refusal
 	switch {
 	case err == nil:
@@ -148,12 +176,23 @@ func (p *clusterProducer) add(c *conn) error {
 	return err
 }
 
+// took notes how long an ADDJOB took.
+func (l *clusterLoad) took(d time.Duration) {
+	for {
+		most := l.slowest.Load()
+		if int64(d) <= most || l.slowest.CompareAndSwap(most, int64(d)) {
+			return
+		}
+	}
+}
+
 // clusterConsumer gets jobs and acknowledges them.
 type clusterConsumer struct {
 	killConsumer
-	late *atomic.Int64 // of the load
-	at   hopper
-	from *conn // that delivered what is held
+	of    *clusterLoad
+	at    hopper
+	from  *conn     // that delivered what is held
+	since time.Time // when the GETJOB was sent that brought it
 }
 
 // run gets and acknowledges until ctx ends. What is held then, as no node
@@ -164,7 +203,7 @@ func (k *clusterConsumer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		c, err := k.at.conn(ctx)
 		if err == nil {
-			err = k.serve(c, get)
+			err = k.serve(ctx, c, get)
 		}
 		if err == nil {
 			continue
@@ -179,25 +218,36 @@ func (k *clusterConsumer) run(ctx context.Context) {
 
 // serve acknowledges what another node delivered, gets jobs and acknowledges
 // them.
-func (k *clusterConsumer) serve(c *conn, get []string) error {
-	if err := k.ack(c); err != nil {
+func (k *clusterConsumer) serve(ctx context.Context, c *conn, get []string) error {
+	if err := k.settle(c); err != nil {
 		return err
 	}
-	begun := time.Now()
-	k.from = c
-	err := k.get(c, get, false)
-	if err == nil {
-		err = k.ack(c)
+	k.from, k.since = c, time.Now()
+	if err := k.get(c, get, false); err != nil {
+		return err
 	}
-	if err != nil || time.Since(begun) > lateAck {
-		k.late.Add(1)
+	if work := k.of.manners.work; work > 0 && len(k.held) > 0 && k.rng.IntN(workShare) == 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(k.rng.Int64N(int64(work)))):
+		}
+	}
+	return k.settle(c)
+}
+
+// settle acknowledges what is held, and notes whether that came late.
+func (k *clusterConsumer) settle(c *conn) error {
+	held := len(k.held) > 0
+	err := k.ack(c)
+	if held && time.Since(k.since) > k.of.manners.retry-lateAck {
+		k.of.late.Add(1)
 	}
 	return err
 }
 
 // ack acknowledges what is held. If the connection ends, half of those without
-// an answer are acknowledged again at the next node. A node other than the one
-// that delivered a job need not know it.
+// an answer are acknowledged again at the next node, or all by careful clients. A node
+// other than the one that delivered a job need not know it.
 func (k *clusterConsumer) ack(c *conn) error {
 	check := k.load.check
 	for _, j := range k.held {
@@ -216,7 +266,7 @@ func (k *clusterConsumer) ack(c *conn) error {
 		}
 		if err == nil {
 			check.Acked(j.number, n == 1 || c != k.from)
-		} else if k.rng.IntN(2) == 0 {
+		} else if k.of.manners.careful || k.rng.IntN(2) == 0 {
 			kept = append(kept, j)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -138,8 +139,47 @@ func (ns *nodes) wait(ctx context.Context, d time.Duration, look func()) error {
 	return nil
 }
 
+// terminate ends node i by SIGTERM. An error says that it did not end, or not well.
+func (ns *nodes) terminate(i int) error {
+	n := ns.all[i]
+	p := n.proc
+	n.proc = nil
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("bench: node %d: %w", i+1, err)
+	}
+	late := time.NewTimer(stopPatience)
+	defer late.Stop()
+	select {
+	case <-p.Exited():
+	case <-late.C:
+		p.Kill()
+		return fmt.Errorf("bench: node %d does not end within %s after SIGTERM; its log ends:\n%s", i+1, stopPatience, p.Log())
+	}
+	if !p.cmd.ProcessState.Success() {
+		return fmt.Errorf("bench: node %d ends after SIGTERM with %v; its log ends:\n%s", i+1, p.cmd.ProcessState, p.Log())
+	}
+	return nil
+}
+
+// restart ends nodes by SIGTERM and starts them again, each when the one before is there
+// and reaches all others.
+func (ns *nodes) restart(ctx context.Context, list []int) error {
+	for _, i := range list {
+		if err := ns.terminate(i); err != nil {
+			return err
+		}
+		if err := ns.start(ctx, i); err != nil {
+			return err
+		}
+		if err := ns.until(ctx, func() error { return ns.allWhole(ctx) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // strike begins a fault.
-func (ns *nodes) strike(s *strike) error {
+func (ns *nodes) strike(ctx context.Context, s *strike) error {
 	var errs []error
 	if len(s.cut) > 0 {
 		errs = append(errs, ns.net.cut(s.cut))
@@ -150,7 +190,7 @@ func (ns *nodes) strike(s *strike) error {
 	for _, i := range s.freeze {
 		errs = append(errs, ns.all[i].proc.freeze(true))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, ns.restart(ctx, s.restart))...)
 }
 
 // heal ends a fault.
@@ -182,19 +222,11 @@ func (ns *nodes) ask(ctx context.Context, i int, kind byte, args ...string) (str
 // meet introduces the first node to all others and waits until the cluster is
 // whole.
 func (ns *nodes) meet(ctx context.Context) error {
-	every := func(do func(i int) error) error {
-		for i := range ns.all {
-			if err := do(i); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	serves := func(i int) error {
 		_, err := ns.ask(ctx, i, ':', "QLEN", clusterQueue)
 		return err
 	}
-	if err := ns.until(ctx, func() error { return every(serves) }); err != nil {
+	if err := ns.until(ctx, func() error { return ns.every(serves) }); err != nil {
 		return err
 	}
 	for i := 1; i < len(ns.all); i++ {
@@ -202,7 +234,22 @@ func (ns *nodes) meet(ctx context.Context) error {
 			return fmt.Errorf("bench: CLUSTER MEET: %w", err)
 		}
 	}
-	return ns.until(ctx, func() error { return every(func(i int) error { return ns.whole(ctx, i) }) })
+	return ns.until(ctx, func() error { return ns.allWhole(ctx) })
+}
+
+// every does something with each node, until an error.
+func (ns *nodes) every(do func(i int) error) error {
+	for i := range ns.all {
+		if err := do(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allWhole returns an error unless each node knows all and reaches all others.
+func (ns *nodes) allWhole(ctx context.Context) error {
+	return ns.every(func(i int) error { return ns.whole(ctx, i) })
 }
 
 // whole returns an error unless node i knows all nodes and reaches all others.

@@ -40,13 +40,11 @@ const ClusterDirectives = "--cluster-protected-mode no --protected-mode no --clu
 // Bounds and figures of a torture of a cluster.
 const (
 	clusterNodesMax = 100
-	clusterPort     = 7711                   // of every node, each at an address of its own
-	clusterQueue    = "cluster"              // all jobs go through one queue
-	clusterTimeout  = 500 * time.Millisecond // of a client: to connect, and for a reply
-	addTimeout      = 400 * time.Millisecond // that an ADDJOB allows its node for the copies
-	clusterBacklog  = 20_000                 // jobs that are due at which producers pause
-	leastWindow     = 100                    // answered adds in each fault; with less it shows nothing
-	restWithin      = 10 * time.Second       // from the end of the drain until no node holds a job
+	clusterPort     = 7711             // of every node, each at an address of its own
+	clusterQueue    = "cluster"        // all jobs go through one queue
+	clusterBacklog  = 20_000           // jobs that are due at which producers pause
+	leastWindow     = 100              // answered adds in each fault; with less it shows nothing
+	restWithin      = 10 * time.Second // from the end of the drain until no node holds a job
 )
 
 func (o *ClusterOptions) fill(nodes int, faults ...string) error {

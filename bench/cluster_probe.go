@@ -95,7 +95,7 @@ func (p *clusterProbe) round(ctx context.Context, fault string) (r ProbeRound, e
 	for _, b := range p.probers {
 		b.restart()
 	}
-	err = p.nodes.strike(&s)
+	err = p.nodes.strike(ctx, &s)
 	if err == nil {
 		err = p.wait(ctx, p.o.FaultTime)
 	}

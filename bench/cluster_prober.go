@@ -28,7 +28,7 @@ func (b *prober) run(ctx context.Context, ns *nodes, i int) {
 	defer tick.Stop()
 	for {
 		if c == nil {
-			c, _ = ns.net.dial(ctx, ns.all[i].addr, clusterTimeout)
+			c, _ = ns.net.dial(ctx, ns.all[i].addr, hasty.timeout)
 		}
 		if c != nil {
 			c.timeout = probeTimeout

@@ -27,7 +27,7 @@ func TestClusterPlan(t *testing.T) {
 				for _, l := range s.cut {
 					hit[l.from]++
 				}
-				for _, i := range s.down() {
+				for _, i := range append(s.down(), s.restart...) {
 					hit[i]++
 				}
 			}
@@ -53,20 +53,21 @@ func checkStrike(t *testing.T, fault string, nodes int, s strike) {
 		both = both && seen[link{l.to, l.from}]
 	}
 	half := nodes / 2
-	want := map[string][5]int{ // links, nodes that are not heard, both ways, killed, frozen
+	want := map[string][6]int{ // links, nodes that are not heard, both ways, killed, frozen, restarted
 		"halves":   {2 * half * (nodes - half), nodes, 1},
 		"isolate":  {2 * (nodes - 1), nodes, 1},
 		"one-way":  {nodes - 1, 1, 0},
 		"kill-one": {0, 0, 1, 1},
 		"kill-two": {0, 0, 1, 2},
 		"freeze":   {0, 0, 1, 0, 1},
+		rolling:    {0, 0, 1, 0, 0, nodes},
 		noFault:    {0, 0, 1},
 	}[fault]
 	b := 0
 	if both {
 		b = 1
 	}
-	require.Equal(t, want, [5]int{len(s.cut), len(from), b, len(s.kill), len(s.freeze)}, "%s %v", fault, s)
+	require.Equal(t, want, [6]int{len(s.cut), len(from), b, len(s.kill), len(s.freeze), len(s.restart)}, "%s %v", fault, s)
 	require.NotEmpty(t, s.text)
 	if len(s.kill) == 2 {
 		require.NotEqual(t, s.kill[0], s.kill[1])

@@ -6,7 +6,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
+
+// slowMost is how long an ADDJOB may take while there is no fault.
+const slowMost = time.Second
 
 const leastOps = 500 // answered commands a second of load; with less a run shows nothing
 
@@ -67,10 +71,15 @@ func (r *TortureRun) judge() {
 // judgeCluster fills in what can only be wrong with a cluster.
 func (r *TortureRun) judgeCluster() {
 	c := r.Cluster
-	if r.Name == noFault && c.Late > 0 {
+	switch {
+	case !gentle(r.Name):
+	case c.Late > 0:
 		r.void("%d GETJOBs whose jobs were acknowledged late: jobs may come twice", c.Late)
-	} else if r.Name == noFault {
+	default:
 		r.fail("%d duplicates without a fault", r.Verdict.Duplicates)
+	}
+	if gentle(r.Name) && c.Slowest > slowMost {
+		r.Failures = append(r.Failures, fmt.Sprintf("an ADDJOB took %s without a fault, more than %s", c.Slowest, slowMost))
 	}
 	for i, n := range c.Left {
 		r.fail(fmt.Sprintf("node %d still holds %%d jobs", i+1), n)

@@ -48,11 +48,12 @@ type TortureRound struct {
 
 // ClusterRun is what only the run of a cluster has.
 type ClusterRun struct {
-	NoRepl int           `json:"norepl"`  // of the unknown: answered with NOREPL
-	Late   int           `json:"late"`    // GETJOBs after which a client took so long to acknowledge that RETRY was over, or failed
-	Left   []int         `json:"left"`    // jobs that each node still held after the drain
-	Whole  bool          `json:"whole"`   // each node reached all others at the end
-	Rest   time.Duration `json:"rest_ns"` // from the end of the drain until no node held a job and the cluster was whole, or was given up
+	NoRepl  int           `json:"norepl"`     // of the unknown: answered with NOREPL
+	Late    int           `json:"late"`       // GETJOBs after which a client took so long to acknowledge that RETRY was nearly over
+	Slowest time.Duration `json:"slowest_ns"` // ADDJOB, whatever was answered
+	Left    []int         `json:"left"`       // jobs that each node still held after the drain
+	Whole   bool          `json:"whole"`      // each node reached all others at the end
+	Rest    time.Duration `json:"rest_ns"`    // from the end of the drain until no node held a job and the cluster was whole, or was given up
 }
 
 // Added is how many adds all runs had answered.
@@ -125,7 +126,7 @@ func (r *TortureRun) own() (titles, figures string) {
 		for _, n := range c.Left {
 			left += n
 		}
-		return "norepl\trest s\tleft\t", fmt.Sprintf("%d\t%.1f\t%d\t", c.NoRepl, c.Rest.Seconds(), left)
+		return "norepl\tslowest ms\trest s\tleft\t", fmt.Sprintf("%d\t%.1f\t%.1f\t%d\t", c.NoRepl, milliseconds(c.Slowest), c.Rest.Seconds(), left)
 	}
 	most := time.Duration(0)
 	for _, round := range r.Rounds {

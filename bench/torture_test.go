@@ -59,6 +59,9 @@ func TestTortureJudge(t *testing.T) {
 		{"halves", "FAILED: the cluster is not whole", func(r *TortureRun) { r.Cluster.Whole = false }},
 		{"halves", "void: 1 of 2 rounds added less than 100 jobs", func(r *TortureRun) { r.add(TortureRound{Added: 99}) }},
 		{"halves", "void: 499 operations a second, less than 500", func(r *TortureRun) { r.Ops = 499 }},
+		{rolling, "FAILED: 1 duplicates without a fault", func(r *TortureRun) { r.Verdict.Duplicates = 1 }},
+		{rolling, "FAILED: an ADDJOB took 1.001s without a fault, more than 1s", func(r *TortureRun) { r.Cluster.Slowest = 1001 * time.Millisecond }},
+		{"freeze", "ok", func(r *TortureRun) { r.Cluster.Slowest = time.Minute }},
 		{noFault, "void: 1 GETJOBs whose jobs were acknowledged late: jobs may come twice", func(r *TortureRun) { r.Verdict.Duplicates, r.Cluster.Late = 1, 1 }},
 	} {
 		run := fine(test.fault)
@@ -78,6 +81,6 @@ func TestTortureReport(t *testing.T) {
 	kill, cluster := TortureReport{Runs: []TortureRun{fine("")}}, TortureReport{Runs: []TortureRun{fine("freeze"), fine("halves")}}
 	columns, _, _ := strings.Cut(kill.String(), "restart ms")
 	_, columns, _ = strings.Cut(columns, "rounds")
-	require.Contains(t, cluster.String(), columns+"norepl  rest s  left\n")
+	require.Contains(t, cluster.String(), columns+"norepl  slowest ms  rest s  left\n")
 	require.Equal(t, 4, strings.Count(cluster.String(), "\n"))
 }

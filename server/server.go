@@ -236,12 +236,13 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.loaded != nil {
 		s.loaded()
 	}
-	s.loading.Store(false)
 	s.node.Start()
 	if err := s.cluster.Start(); err != nil {
 		_ = s.abort()
 		return fmt.Errorf("the cluster bus: %w", err)
 	}
+	s.membersChanged() // who was there before is likely to be there again: no client is to be told that there are no nodes for its copies
+	s.loading.Store(false)
 	s.sayReady()
 	if s.ready != nil {
 		s.ready()
