@@ -40,6 +40,7 @@ func (s *Server) logOptions(cfg *config.Config) node.LogOptions {
 	return node.LogOptions{
 		FS: s.logFS, Dir: cfg.AOFDir(), Policy: policy, SegmentSize: cfg.AOFSegmentSize,
 		RefuseTorn: !cfg.AOFLoadTruncated, QueueAll: cfg.AOFEnqueueJobsOnce, ReadOnce: !cfg.AppendOnly,
+		Peers: len(s.identity.Peers()) > 0 || len(cfg.Join) > 0,
 	}
 }
 

@@ -117,3 +117,25 @@ func TestMovedCopyKeepsItsDelay(t *testing.T) {
 	m.pass(3000)
 	require.Equal(t, 1, m.count(id, "queued"), "%v", m.states(id))
 }
+
+// A job that only a node held that stopped is acknowledged elsewhere meanwhile, and its lease
+// is over when the node is back: it hears of that before it queues the job.
+func TestAckOfALoneLeaseWhileItsNodeIsAway(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	n := m.nodes[0]
+	id, _ := n.put(m.spec("q", "lone", 1, 1, 5))
+	require.Len(t, n.take("q", 1), 1)
+	records := image(n)
+	n.retire(true)
+	m.pass(1000)
+	require.False(t, m.nodes[1].ack(id))
+	m.pass(13_000) // it is told again ever more seldom
+	n.alive = true
+	relog(n, Trust{Complete: true, Peers: true}, records...)
+	for range 10 {
+		m.pass(100)
+		require.Empty(t, n.take("q", 1))
+	}
+	require.Zero(t, m.jobs(), "within a second of its coming")
+}

@@ -282,6 +282,9 @@ type Trust struct {
 	// QueueAll queues at once what was queued, also jobs that other nodes hold
 	// and may have queued or delivered meanwhile.
 	QueueAll bool
+	// Peers: there may be other nodes, and what a consumer of this one had may have been
+	// acknowledged at one of them meanwhile. So it is not queued before they could say so.
+	Peers bool
 }
 
 // Settled counts what became of the jobs of a log.
@@ -343,6 +346,8 @@ func (s *Shard) settleJob(now int64, h uint32, trust Trust, fx *Effects, sum *Se
 		s.lie(now, h)
 		return
 	case j.state != Active:
+	case lone && delivered && !queued && trust.Peers && j.qtime < now+rejoin:
+		j.qtime = now + rejoin
 	case queued && (lone || trust.QueueAll || j.retry == 0):
 		s.lay(h)
 		s.link(now, h, j)

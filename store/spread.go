@@ -215,13 +215,15 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 // Rouse goes on with spreading jobs of which no node could take a copy, as now one
 // may, and begins to tell nodes that have begun anew which of the jobs that they hold
 // have died or were put back, as they may have lost that with the end of their logs:
-// of up to n positions from pos on (0 to begin with). It returns the position to go on
+// of up to n positions from pos on (0 to begin with). Acknowledgements of jobs that are
+// not known here are told soon to nodes that have come. It returns the position to go on
 // from, -1 at the end.
 func (s *Shard) Rouse(now, pos int64, n int, reborn Set) int64 {
 	if s.slots.termed == 0 {
 		reborn = Set{}
 	}
 	if pos == 0 {
+		s.hurryDummies(now)
 		if !s.owing && reborn.Empty() {
 			return -1
 		}

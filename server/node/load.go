@@ -46,7 +46,7 @@ func (n *Node) OpenLog(ctx context.Context, o LogOptions) (*Loaded, error) {
 		return nil, err
 	}
 	loaded := &Loaded{Report: report}
-	trust := store.Trust{Complete: report.Clean || report.Always, QueueAll: o.QueueAll}
+	trust := store.Trust{Complete: report.Clean || report.Always, QueueAll: o.QueueAll, Peers: o.Peers}
 	if o.ReadOnce {
 		n.above = log.Head()
 		log.Abandon()

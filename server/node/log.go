@@ -18,6 +18,7 @@ type LogOptions struct {
 	SegmentSize int64      // bytes of a file; 0 is aof's default
 	RefuseTorn  bool       // do not open a log whose end is torn
 	QueueAll    bool       // queue at once what was queued, also jobs that other nodes hold
+	Peers       bool       // the node is one of a cluster
 	Picture     bool       // what StartLog begins is left when it is whole, and dropped if the node is closed before
 	ReadOnce    bool       // load the log, but do not go on with it; Policy has no effect
 }

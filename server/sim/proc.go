@@ -137,7 +137,7 @@ func (p *proc) load() bool {
 }
 
 func (p *proc) logOptions() node.LogOptions {
-	return node.LogOptions{FS: p.disk, Dir: "log", Policy: p.policy, SegmentSize: p.segment}
+	return node.LogOptions{FS: p.disk, Dir: "log", Policy: p.policy, SegmentSize: p.segment, Peers: true}
 }
 
 // hold lets the goroutines of a process do their part now and then.
