@@ -44,8 +44,9 @@ torture: build ## the long runs: every crash state, 200 histories, 100,000 moves
 	bin/disqo-bench torture kill -server bin/disqo -cycles 200
 	$(MAKE) strikes
 
-strikes: build ## part, kill and freeze the nodes of a cluster for a quarter of an hour, and see who stops whom (root)
+strikes: build ## part, kill, freeze and restart the nodes of a cluster for a quarter of an hour, and see who stops whom (root)
 	bin/disqo-bench torture cluster -server bin/disqo
+	bin/disqo-bench torture cluster -server bin/disqo -faults restart -directives "--cluster-protected-mode no --protected-mode no --cluster-node-timeout 2000 --appendonly yes"
 	bin/disqo-bench torture cluster -server bin/disqo -probe
 
 reference: ## run the reference's own test suite on our binary; DISQUE_SRC=path/to/disque, or it is cloned

@@ -59,7 +59,7 @@ var ourDirectives = []directive{
 	{"multi-max-bytes", readable | settable, size(func(c *Config) *int64 { return &c.MultiMaxBytes }, 64*mb, 1*kb, 1*gb),
 		"bytes queued by one MULTI"},
 	{"shutdown-timeout", readable | settable, number(func(c *Config) *int { return &c.ShutdownTimeout }, 10, 0, 86400, "seconds"),
-		"how long SHUTDOWN waits for work in progress; 0 does not wait"},
+		"how long a stop may take, for clients that are being answered and for handing jobs to peers; 0 does neither"},
 	{"join", readable, joins(func(c *Config) *[]string { return &c.Join }),
 		"find the cluster by these nodes; all addresses of a name are tried, again and again"},
 	{"advertise-addr", readable, host(func(c *Config) *string { return &c.AdvertiseAddr }),
