@@ -26,6 +26,7 @@ type link struct {
 	terms   bool   // the peer knows the terms of jobs
 	boot    uint64 // of the peer's process
 	out     *outbox
+	over    chan struct{} // closed when the connection is
 }
 
 // dial connects to the peer, and returns when both know that they can talk.
@@ -60,7 +61,7 @@ func (p *peer) dial() (*link, error) {
 
 // introduce exchanges hellos.
 func (p *peer) introduce(nc net.Conn) (*link, error) {
-	k := &link{peer: p, nc: nc, frames: newFrameReader(nc, maxHello), session: newSession()}
+	k := &link{peer: p, nc: nc, frames: newFrameReader(nc, maxHello), session: newSession(), over: make(chan struct{})}
 	self := p.links.hello(k.session)
 	began := time.Now()
 	greeting := appendHelloFrame([]byte{'D'}, &self)
@@ -137,9 +138,26 @@ func (k *link) serve(ctx context.Context) error {
 	err := k.out.awaitFailure()
 	k.peer.link.Store(nil)
 	k.nc.Close()
+	close(k.over)
 	k.peer.links.o.Changed()
 	wg.Wait()
 	return err
+}
+
+// part sends what waits, closes this side of the connection, and returns when the peer has
+// closed the other, or ctx ends.
+func (k *link) part(ctx context.Context) {
+	if !k.out.drain(ctx) {
+		return
+	}
+	half, ok := k.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	select {
+	case <-k.over:
+	case <-ctx.Done():
+	}
 }
 
 // write sends what is in the outbox. Each write has a deadline of its own.

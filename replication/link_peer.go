@@ -63,6 +63,9 @@ func (p *peer) run() {
 		if p.connect() >= steadyAfter {
 			backoff = minBackoff
 		}
+		if p.links.parting.Load() {
+			return
+		}
 		select {
 		case <-time.After(minBackoff / 2):
 		case <-p.ctx.Done():

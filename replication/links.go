@@ -81,6 +81,8 @@ type Links struct {
 	in     map[store.NodeID]*visitor
 	visits int // of all visitors
 
+	parting atomic.Bool // no peer is dialled any more
+
 	strangers *crowd.Places // inbound connections whose node is not known yet
 }
 
@@ -150,19 +152,31 @@ func (l *Links) Accept(nc net.Conn) {
 // peer returns a peer, nil if the id is not one's.
 func (l *Links) peer(id store.NodeID) *peer { return (*l.peers.Load())[id] }
 
+// Part ends the sending in good order: nothing more is posted or dialled, and it returns
+// when the peers have read all that waited to be sent, or ctx ends. Close is next. A
+// connection that is closed with something unread is reset, and the kernels throw away
+// what is on its way; so the links are closed by the peers, who read to the end.
+func (l *Links) Part(ctx context.Context) {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.parting.Store(true)
+	var wg sync.WaitGroup
+	for _, p := range *l.peers.Load() {
+		if k := p.link.Load(); k != nil {
+			wg.Go(func() { k.part(ctx) })
+		}
+	}
+	wg.Wait()
+}
+
 // Close closes all links and returns when the last goroutine has ended. What
 // waits to be sent is sent first: it was acknowledged to clients, say. What takes
 // more than partingTime is lost; a Waiter that waits is waited for.
 func (l *Links) Close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	until := time.Now().Add(partingTime)
-	for _, p := range *l.peers.Load() {
-		if k := p.link.Load(); k != nil {
-			k.out.drain(time.Until(until))
-		}
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), partingTime)
+	defer cancel()
+	l.Part(ctx)
 	l.stop()
 	l.wg.Wait()
 }

@@ -43,6 +43,7 @@ type outbox struct {
 	bytes     int64  // in all lanes and with the writer
 	flying    bool   // something is with the writer
 	since     int64  // when the oldest of that came, ms
+	shut      bool   // nothing more is taken
 	err       error  // why nothing is sent any more
 }
 
@@ -52,11 +53,14 @@ func newOutbox(most int64, now func() int64) *outbox {
 	return o
 }
 
-// post copies frames into a lane, and returns false if the outbox has failed or
+// post copies frames into a lane, and returns false if the outbox is shut, has failed or
 // fails because of them.
 func (o *outbox) post(frames []byte, w Waiter) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.shut {
+		return false
+	}
 	if o.err == nil && o.bytes > 0 && o.bytes+int64(len(frames)) > o.most {
 		o.end(fmt.Errorf("%w: %d bytes and %d more", errOverflow, o.bytes, len(frames)))
 	}
@@ -68,11 +72,11 @@ func (o *outbox) post(frames []byte, w Waiter) bool {
 }
 
 // ping posts a frame of the link's own, which no bound stops; false if the
-// outbox has failed.
+// outbox is shut or has failed.
 func (o *outbox) ping(frame []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.err != nil {
+	if o.shut || o.err != nil {
 		return false
 	}
 	o.push(frame, nil)

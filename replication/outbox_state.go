@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"context"
 	"fmt"
 	"time"
 )
@@ -69,19 +70,19 @@ func (o *outbox) awaitFailure() error {
 	return o.err
 }
 
-// drain returns when nothing waits to be sent any more, the outbox has failed, or
-// after a time.
-func (o *outbox) drain(most time.Duration) {
+// drain takes nothing more, and returns when nothing waits to be sent any more, the
+// outbox has failed, or ctx ends. It reports whether all was sent.
+func (o *outbox) drain(ctx context.Context) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	late := false
-	defer time.AfterFunc(most, func() {
+	o.shut = true
+	defer context.AfterFunc(ctx, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		late = true
 		o.drained.Broadcast()
-	}).Stop()
-	for o.err == nil && o.bytes > 0 && !late {
+	})()
+	for o.err == nil && o.bytes > 0 && ctx.Err() == nil {
 		o.drained.Wait()
 	}
+	return o.err == nil && o.bytes == 0
 }

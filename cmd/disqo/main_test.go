@@ -120,6 +120,19 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// Who does not want to wait for what a stop does says so again.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	p := servertest.Exec(t, "--shutdown-timeout", "3600")
+	c := p.Dial(t)
+	c.Send(string(servertest.Command("DEBUG", "SLEEP", "3600")))
+	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
+	servertest.Until(t, "it stops", 20*time.Second, func() bool { return strings.Contains(p.Log(), "msg=stopping") })
+	require.True(t, p.Alive(), "a client has yet to be answered")
+	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, -1, p.ExitCode(t), "the signal has ended it")
+}
+
 // Two servers on one directory would answer by one node id.
 func TestSecondServerInADirectory(t *testing.T) {
 	t.Parallel()

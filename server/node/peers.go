@@ -35,6 +35,7 @@ type Links interface {
 	State(id store.NodeID) replication.LinkState
 	Room(to store.NodeID) bool
 	Stats() (framesSent, framesReceived, bytesSent, bytesReceived int64)
+	Part(ctx context.Context)
 	Close()
 }
 
@@ -332,18 +333,11 @@ const settleMost = 500 * time.Millisecond
 // SettleLinks waits until the peers were sent what there is to tell them, as far
 // as they can be reached, half a second at most.
 func (n *Node) SettleLinks() {
-	ctx, cancel := context.WithTimeout(context.Background(), settleMost)
-	defer cancel()
-	n.settleLinks(ctx)
-}
-
-// settleLinks is SettleLinks until ctx ends.
-func (n *Node) settleLinks(ctx context.Context) {
 	p := &n.peers
 	if p.links == nil {
 		return
 	}
-	for ; ctx.Err() == nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(settleMost); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		waiting := 0
 		for id := range *p.members.Load() {
 			waiting += p.links.State(id).Outbox

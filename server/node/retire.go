@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/disqo/disqo/store"
@@ -29,31 +30,29 @@ const (
 )
 
 // HandOver has peers go on with the jobs of a node that retired, see
-// store.Shard.Retire, until all is done and sent, ctx ends, or nothing gets better any
-// more. It returns with how many jobs that was not possible, though there are peers. One
-// caller at a time.
+// store.Shard.Retire, until all is done and they have read it, ctx ends, or nothing gets
+// better any more. It returns with how many jobs that was not possible, though there are
+// peers. One caller at a time; nothing is said to peers from then on.
 func (n *Node) HandOver(ctx context.Context) (left int) {
+	if n.peers.links == nil {
+		return 0
+	}
 	tick := time.NewTicker(handOverPause)
 	defer tick.Stop()
-	for least, since := -1, time.Now(); ; {
+	for least, since := math.MaxInt, time.Now(); ctx.Err() == nil; {
 		var whole bool
-		switch left, whole = n.HandOverSome(); {
-		case !whole:
-		case least < 0 || left < least:
+		if left, whole = n.HandOverSome(); whole && left < least {
 			least, since = left, time.Now()
-		case time.Since(since) > handOverPatience:
-			return left
 		}
-		if whole && left == 0 {
+		if whole && (left == 0 || time.Since(since) > handOverPatience) {
 			break
 		}
 		select {
-		case <-ctx.Done():
-			return left
 		case <-tick.C:
+		case <-ctx.Done():
 		}
 	}
-	n.settleLinks(ctx)
+	n.peers.links.Part(ctx)
 	return left
 }
 

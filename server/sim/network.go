@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -228,6 +229,9 @@ func (ls *links) SetPeers(ids []store.NodeID) {
 func (ls *links) idle() bool {
 	return !slices.ContainsFunc(ls.order, func(l *link) bool { return l.up && l.bytes > 0 })
 }
+
+// Part implements node.Links. The owner of the node waits until nothing is on its way.
+func (ls *links) Part(context.Context) {}
 
 // Close implements node.Links.
 func (ls *links) Close() {}
