@@ -59,6 +59,7 @@ func (osFS) Open(path string, write bool) (File, error) {
 }
 
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
+func (osFS) Link(from, to string) error   { return os.Link(from, to) }
 func (osFS) Remove(path string) error     { return os.Remove(path) }
 
 func (osFS) SyncDir(dir string) error {
