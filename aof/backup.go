@@ -44,7 +44,7 @@ func (l *Log) Backup(ctx context.Context, dir string) (*Backup, error) {
 	}
 	c.dir = dir
 	if err := c.fill(ctx); err != nil {
-		return nil, errors.Join(err, c.undo())
+		return nil, errors.Join(err, removeFiles(l.o.FS, dir, c.made))
 	}
 	return &c.report, nil
 }
@@ -81,6 +81,7 @@ type copier struct {
 // freeze seals what was appended so far, and notes what a log of that ends
 // with: a segment that has the place of the new head. dropMu is held.
 func (l *Log) freeze() (*copier, error) {
+	now := l.o.Now()
 	if err := l.acquire(); err != nil {
 		return nil, err
 	}
@@ -102,16 +103,18 @@ func (l *Log) freeze() (*copier, error) {
 	number := l.head.number
 	return &copier{
 		l: l, sealed: slices.Clone(l.sealed),
-		head: segmentHeader{number: number, previous: number - 1, epoch: l.epoch, created: l.o.Now(), salt: l.salt},
+		head: segmentHeader{number: number, previous: number - 1, epoch: l.epoch, created: now, salt: l.salt},
 		mark: batchHeader{
-			seq: l.seq + 1, segment: number, first: l.first, synced: SegmentHeader, flags: FlagImage, time: l.o.Now(),
+			seq: l.seq + 1, segment: number, first: l.first, synced: SegmentHeader, flags: FlagImage, time: now,
 			sum: checksum(nil),
 		},
 	}, nil
 }
 
-// fill makes the files. The head comes first: it says which segments are before
-// it, so that the directory does not open while one of them is missing.
+// fill makes the files, whose names are durable at the end. While any is missing
+// the directory does not open: the head says which segments are before it, and
+// without it the last one has a seal and no successor. So that it cannot be
+// there and say nothing, it comes first.
 func (c *copier) fill(ctx context.Context) error {
 	if err := c.makeHead(); err != nil {
 		return err
@@ -140,14 +143,14 @@ func (c *copier) goingOn(ctx context.Context) error {
 	return c.l.err
 }
 
-// makeHead makes the head of the backup, durably. It is no file of the log, and
-// the only one that is written to by whoever opens the backup.
+// makeHead makes the head of the backup; what it holds is durable. It is no file
+// of the log, and the only one that whoever opens the backup writes to.
 func (c *copier) makeHead() error {
 	b := append(c.head.encode(), make([]byte, BatchHeader)...)
 	c.mark.put(b[SegmentHeader:], c.head.salt)
-	fs, name := c.l.o.FS, segmentName(c.head.number)
+	name := segmentName(c.head.number)
 	path := join(c.dir, name)
-	f, err := fs.Create(path)
+	f, err := c.l.o.FS.Create(path)
 	if err != nil {
 		return fmt.Errorf("aof: making %s: %w", path, err)
 	}
@@ -159,7 +162,7 @@ func (c *copier) makeHead() error {
 		return fmt.Errorf("aof: writing %s: %w", path, err)
 	}
 	c.add(int64(len(b)))
-	return syncDir(fs, c.dir)
+	return nil
 }
 
 // link gives a sealed segment its second name.
@@ -176,10 +179,4 @@ func (c *copier) link(s SealedSegment) error {
 func (c *copier) add(bytes int64) {
 	c.report.Segments++
 	c.report.Bytes += bytes
-}
-
-// undo removes what was made, the head last.
-func (c *copier) undo() error {
-	slices.Reverse(c.made)
-	return removeFiles(c.l.o.FS, c.dir, c.made)
 }

@@ -61,6 +61,10 @@ func TestBackup(t *testing.T) {
 			require.False(t, r.Clean || r.Always, "what happened later is missing")
 			require.Nil(t, r.Torn)
 			require.Empty(t, r.Stale)
+			var flags aof.Flags
+			_, err = aof.Scan(aof.OS(), dir, func(b *aof.Batch) error { flags = b.Flags; return nil })
+			require.NoError(t, err)
+			require.Equal(t, aof.FlagImage, flags, "of the last batch")
 			require.NoError(t, l.Close())
 			_, got = scan(t, o.Dir)
 			require.Subset(t, later, got)
@@ -262,8 +266,12 @@ func TestBackupOnFullDisk(t *testing.T) {
 func TestBackupHoldsReclamation(t *testing.T) {
 	t.Parallel()
 	l, fs := onMem(t)
-	links := 0
+	require.NoError(t, fs.MkdirAll("d/backup"))
+	links, synced := 0, []string(nil)
 	fs.OnOp(func(op memfs.Op) error {
+		if op.Kind == memfs.SyncDir {
+			synced = append(synced, op.Path)
+		}
 		if op.Kind != memfs.Link {
 			return nil
 		}
@@ -277,6 +285,7 @@ func TestBackupHoldsReclamation(t *testing.T) {
 	made, err := l.Backup(t.Context(), "d/backup")
 	require.NoError(t, err)
 	require.Equal(t, made.Segments-1, links)
+	require.Contains(t, synced, "d", "whoever made the directory did not see to that")
 	require.True(t, aof.MayDrop(l))
 	var got []string
 	_, err = aof.Scan(fs, "d/backup", collect(&got))
