@@ -22,8 +22,8 @@ type Backup struct {
 // told that nothing is missing: what happened later is.
 //
 // While it works no segment is removed, and appenders go on. Until it is
-// done, the directory does not open, or holds no record; after an error what
-// was made is removed, as far as that goes. It ends early when ctx does, between
+// done, the directory does not open, or holds no record; after an error its files
+// are removed, as far as that goes, and it stays. It ends early when ctx does, between
 // two calls of the file system, or when the log ends. Errors: ErrBackup,
 // ErrNotEmpty, ErrUnfinished, *FullError if there is no room for a new head, that
 // of ctx, that which ended the log, and those of the file system, EXDEV among

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -13,13 +14,15 @@ import (
 	"github.com/disqo/disqo/server/resp"
 )
 
-// backupMost is how long a client waits for its BACKUP.
-const backupMost = time.Minute
+const (
+	backupMost = time.Minute // that a client waits for its BACKUP
+	longestDir = 4 << 10     // bytes of its path
+)
 
 // BACKUP path
 func cmdBackup(s *session, args [][]byte) {
-	if len(args[1]) == 0 {
-		s.reply.Error("ERR the path is empty; give that of a directory that does not exist yet")
+	if n := len(args[1]); n == 0 || n > longestDir {
+		s.errorf("ERR the path has %d bytes: give one of 1 to %d, of a directory that is empty or does not exist", n, longestDir)
 		return
 	}
 	cfg := s.srv.cfg.Get()
@@ -45,7 +48,8 @@ func cmdBackup(s *session, args [][]byte) {
 	r.Int(made.Bytes)
 }
 
-// backupFault says what is to be done about a backup that failed.
+// backupFault says what is to be done about a backup in path of the log in dir
+// that failed.
 func backupFault(err error, path, dir string) error {
 	is := func(reasons ...error) bool {
 		for _, r := range reasons {
@@ -65,23 +69,33 @@ func backupFault(err error, path, dir string) error {
 		text = "a BACKUP is under way: try again when it was answered"
 	case is(node.ErrNotEmpty):
 		text = path + " exists and is not empty: give another path, of a directory that is empty or does not exist"
-	case errors.As(err, &full):
-		text = "the disk of the append-only file is full: make room there, and try again (" + full.Error() + ")"
-	case is(syscall.EXDEV):
-		text = fmt.Sprintf("%s is not on the same file system as %s, and a backup is made of hard links: "+
-			"give a path on that one, and copy the directory from there", path, dir)
-	case is(syscall.EPERM, syscall.EOPNOTSUPP, syscall.EMLINK):
-		text = fmt.Sprintf("the file system makes no hard links of %s in %s (%v): stop the node to copy its directory", dir, path, err)
-	case is(syscall.ENOSPC, syscall.EDQUOT):
-		text = "there is no room for " + path + ": make some, and try again"
-	case is(fs.ErrPermission):
-		text = fmt.Sprintf("%s cannot be written: give a path in a directory that the broker's user may write to (%v)", path, err)
 	case is(context.DeadlineExceeded):
 		text = fmt.Sprintf("the backup was given up after %v: see whether the disk is busy, and try again", backupMost)
 	case is(context.Canceled):
 		text = "the backup was given up, as the node is stopping"
+	case errors.As(err, &full):
+		text = "the disk of the append-only file is full: make room there, and try again (" + full.Error() + ")"
+	case is(syscall.ENOSPC, syscall.EDQUOT):
+		text = "there is no room for " + path + ": make some there, and try again"
+	case is(syscall.EXDEV):
+		text = fmt.Sprintf("%s is not on the same file system as %s, and a backup is made of hard links: "+
+			"give a path on that one, and copy the directory from there", path, dir)
+	case errors.As(err, new(*os.LinkError)):
+		text = fmt.Sprintf("%s cannot have hard links to the files in %s (%v): give a path in a directory where it can, or stop the node and copy its directory",
+			path, dir, reason(err))
+	case is(fs.ErrPermission, fs.ErrNotExist, fs.ErrInvalid, syscall.ENOTDIR, syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EROFS):
+		text = fmt.Sprintf("%s cannot be made (%v): give a path in a directory that the broker's user may write to", path, reason(err))
 	default:
 		return err
 	}
 	return fault("ERR " + text)
+}
+
+// reason returns what the system said, without the path.
+func reason(err error) error {
+	var call syscall.Errno
+	if errors.As(err, &call) {
+		return call
+	}
+	return err
 }
