@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -209,4 +211,43 @@ func TestBackupRefused(t *testing.T) {
 	p.Kill(t)
 	b := restored(t, dir, filepath.Join(dir, "deep", "two"), "always")
 	require.Equal(t, "queued", show(t, b, id, "state"))
+}
+
+// The commands of docs/operations.md make a backup and restore it.
+func TestBackupAsDocumented(t *testing.T) {
+	t.Parallel()
+	servertest.Need(t, "redis-cli")
+	page, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(page), "\n## Backup\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(section, -1)
+	require.Len(t, blocks, 2)
+
+	dir, disk, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/disqo-check-aof")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	p := on(t, dir, "everysec")
+	_, port, err := net.SplitHostPort(p.Addr)
+	require.NoError(t, err)
+	run := func(block string) string {
+		script := strings.NewReplacer("redis-cli -p 7711", "redis-cli -e -p "+port, "/var/lib/disqo", dir, "/mnt/backups", disk).Replace(block)
+		cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	c := p.Dial(t)
+	id := c.Job("q", "x")
+	require.Regexp(t, `(?s)backup-monday.*segments\n2\nbytes\n`, run(blocks[0][1]))
+	require.Equal(t, ":1\r\n", c.Do("ACKJOB", id))
+	c.Job("q", "later")
+	require.Zero(t, p.Terminate(t))
+	require.Contains(t, run(blocks[1][1]), "1 jobs to load")
+	c = on(t, dir, "everysec").Dial(t)
+	require.Equal(t, ":1\r\n", c.Do("QLEN", "q"))
+	require.Equal(t, "queued", show(t, c, id, "state"))
 }
