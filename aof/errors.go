@@ -12,6 +12,13 @@ var (
 	ErrBusy = errors.New("aof: no room before the deadline")
 	// ErrClosed says that the log was closed, switched off or abandoned.
 	ErrClosed = errors.New("aof: the log is closed")
+	// ErrUnfinished says that no image of the log is complete yet: there is
+	// nothing to back up.
+	ErrUnfinished = errors.New("aof: the log is not complete yet")
+	// ErrBackup says that a backup is being made already.
+	ErrBackup = errors.New("aof: a backup is under way")
+	// ErrNotEmpty says that a directory for a backup holds something.
+	ErrNotEmpty = errors.New("aof: the directory is not empty")
 	// ErrTooLarge says that a reservation is larger than MaxReserve.
 	ErrTooLarge = errors.New("aof: records too large for one batch")
 )

@@ -46,3 +46,19 @@ func ForgedBatch(segment, synced uint32) []byte {
 	h.put(b, 0)
 	return b
 }
+
+// MayDrop reports whether a Drop would begin at once.
+func MayDrop(l *Log) bool {
+	if !l.dropMu.TryLock() {
+		return false
+	}
+	l.dropMu.Unlock()
+	return true
+}
+
+// Closing reports whether the log is being closed.
+func Closing(l *Log) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}

@@ -22,10 +22,13 @@ type FS interface {
 	Open(path string, write bool) (File, error)
 	// Rename moves a file within a directory, or to another.
 	Rename(from, to string) error
+	// Link gives a file a second name, which must not exist: what is written by
+	// one is read by the other, and the file is there as long as it has any.
+	Link(from, to string) error
 	// Remove unlinks a file.
 	Remove(path string) error
-	// SyncDir makes the entries of a directory durable: files made, moved and
-	// removed in it.
+	// SyncDir makes the entries of a directory durable: files made, moved, linked
+	// and removed in it.
 	SyncDir(dir string) error
 	// Lock takes the lock of a file, made if need be, or fails with ErrLocked.
 	// Closing it, or the end of the process, releases it.

@@ -75,7 +75,9 @@ type Log struct {
 	down    bool // shut was done
 	downErr error
 
-	dropMu sync.Mutex // one Drop, Image or stop at a time
+	backing atomic.Bool // a backup is under way
+
+	dropMu sync.Mutex // one Drop, Image, Backup or stop at a time
 	keepMu sync.Mutex // one maker of segments at a time
 	syncMu sync.Mutex // one sync of the head at a time; the head changes under it
 

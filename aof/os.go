@@ -2,11 +2,11 @@ package aof
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // OS returns the real file system.
@@ -19,7 +19,7 @@ func (o osFS) MkdirAll(dir string) error {
 	dir = filepath.Clean(dir)
 	if info, err := os.Stat(dir); err == nil {
 		if !info.IsDir() {
-			return fmt.Errorf("aof: %s is not a directory", dir)
+			return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 		}
 		return nil
 	}
@@ -59,6 +59,7 @@ func (osFS) Open(path string, write bool) (File, error) {
 }
 
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
+func (osFS) Link(from, to string) error   { return os.Link(from, to) }
 func (osFS) Remove(path string) error     { return os.Remove(path) }
 
 func (osFS) SyncDir(dir string) error {

@@ -25,7 +25,7 @@ var jobWords = map[string]string{
 	"info": "INFO", "show": "SHOW JOB", "qlen": "QLEN mail", "qpeek": "QPEEK mail 1", "qstat": "QSTAT mail", "qscan": "QSCAN", "jscan": "JSCAN",
 	"cluster|info": "CLUSTER INFO", "cluster|nodes": "CLUSTER NODES", "cluster|myid": "CLUSTER MYID",
 	"deljob": "DELJOB JOB", "kick": "KICK mail", "kickjob": "KICKJOB JOB", "promote": "PROMOTE JOB", "pause": "PAUSE mail state", "qpurge": "QPURGE mail",
-	"loadjob": "LOADJOB x", "acl": "ACL LIST", "bgrewriteaof": "BGREWRITEAOF", "client|list": "CLIENT LIST", "client|kill": "CLIENT KILL ID 999999",
+	"loadjob": "LOADJOB x", "acl": "ACL LIST", "backup": "BACKUP x", "bgrewriteaof": "BGREWRITEAOF", "client|list": "CLIENT LIST", "client|kill": "CLIENT KILL ID 999999",
 	"client|pause": "CLIENT PAUSE 0", "cluster": "CLUSTER SAVECONFIG", "config": "CONFIG GET port", "debug": "DEBUG SLEEP 0", "latency": "LATENCY LATEST",
 	"monitor": "MONITOR", "slowlog": "SLOWLOG LEN", "shutdown": "SHUTDOWN NOW NOW",
 }

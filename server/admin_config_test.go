@@ -298,7 +298,7 @@ func TestRenameCommand(t *testing.T) {
 	id := c.Job("q", "x")
 	require.Equal(t, ":1\r\n", c.Do("QPEEK", "q"), "two commands may exchange their names")
 	require.Equal(t, "*1\r\n"+bulks("q", id, "x"), c.Do("QLEN", "q", "1"))
-	require.Equal(t, ":45\r\n", c.Do("COMMAND", "COUNT"), "what was taken away is not shown")
+	require.Equal(t, ":46\r\n", c.Do("COMMAND", "COUNT"), "what was taken away is not shown")
 	require.NotContains(t, c.Do("COMMAND", "LIST"), bulk("shutdown"))
 	require.Equal(t, ok, c.Do("D3Bug", "FLUSHALL"))
 	require.Nil(t, decode(t, c.Do("SHOW", id)))

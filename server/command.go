@@ -118,6 +118,7 @@ func table() []command {
 		{"promote", cmdPromote, -2, write | fast | namesJobs, nil},
 		{"qpurge", cmdQPurge, -2, write | namesQueue, nil},
 
+		{"backup", cmdBackup, 2, readonly | admin | noMulti, nil},
 		{"acl", cmdACL, -2, admin | secret, nil},
 		{"multi", cmdMulti, 1, readonly | fast | immediate, nil},
 		{"exec", cmdExec, 1, write | immediate, nil},

@@ -38,8 +38,8 @@ var intended = []servertest.Difference{
 	},
 	{
 		Section: 1, Request: `*2\r\n$7\r\nCOMMAND\r\n$5\r\nCOUNT\r\n`,
-		Reply:  `:46\r\n`,
-		Reason: `clients.md 2.7, 2.9, 2.12: MULTI EXEC DISCARD ACL ECHO SELECT READONLY RESET QUIT are commands too`,
+		Reply:  `:47\r\n`,
+		Reason: `clients.md 2.7, 2.9, 2.12: MULTI EXEC DISCARD ACL ECHO SELECT READONLY RESET QUIT are commands too; and BACKUP is`,
 	},
 	{
 		Section: 6, Request: `*4\r\n$7\r\nCLUSTER\r\n$4\r\nMEET\r\n$9\r\nlocalhost\r\n$4\r\n7711\r\n`,

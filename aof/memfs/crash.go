@@ -64,7 +64,7 @@ func (f *FS) with(names map[string]*inode, copy func(string, *inode) *inode) *FS
 		inodes: f.inodes, capacity: f.capacity,
 	}
 	for i, file := range files {
-		if i > 0 && files[i-1].node == file.node { // half of a move between directories
+		if i > 0 && files[i-1].node == file.node { // two names, or half of a move between directories
 			c.names[file.path] = c.names[files[i-1].path]
 			continue
 		}

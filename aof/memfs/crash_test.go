@@ -1,6 +1,7 @@
 package memfs
 
 import (
+	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -214,4 +215,39 @@ func BenchmarkCrash(b *testing.B) {
 	for b.Loop() {
 		f.CrashRandom(rng)
 	}
+}
+
+// TestLink has two names for one file: each is durable by its own directory's
+// sync, the contents by the file's, whatever it was called when it was written.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	f := newDir(t)
+	require.NoError(t, f.MkdirAll("e"))
+	file := create(t, f, "d/a", "x")
+	require.NoError(t, file.Sync())
+	require.NoError(t, f.SyncDir("d"))
+	require.ErrorIs(t, f.Link("d/b", "e/a"), fs.ErrNotExist)
+	require.ErrorIs(t, f.Link("d/a", "g/a"), fs.ErrNotExist)
+	require.ErrorIs(t, f.Link("d/a", "d/a"), fs.ErrExist)
+	require.NoError(t, f.Link("d/a", "e/a"))
+	require.EqualValues(t, 512, f.Used(), "it takes its space once")
+	both := func(c *FS) string { return string(c.Bytes("d/a")) + "|" + string(c.Bytes("e/a")) }
+	require.Equal(t, map[string]int{"x|": 1, "x|x": 1}, states(f, both))
+	require.NoError(t, f.SyncDir("e"))
+	require.Equal(t, map[string]int{"x|x": 1}, states(f, both))
+
+	write(t, file, "y", 0)
+	require.Equal(t, "y|y", both(f))
+	require.Equal(t, map[string]int{"x|x": 1, "y|y": 1}, states(f, both))
+	again, err := f.Open("e/a", true)
+	require.NoError(t, err)
+	require.NoError(t, again.Sync())
+	require.Equal(t, map[string]int{"y|y": 1}, states(f, both))
+
+	require.NoError(t, f.Rename("d/a", "e/a"))
+	require.Equal(t, "y|y", both(f), "two names of one file stay")
+	require.NoError(t, f.Remove("d/a"))
+	require.NoError(t, f.SyncDir("d"))
+	require.Equal(t, map[string]int{"|y": 1}, states(f, both))
+	require.EqualValues(t, 512, f.Used())
 }

@@ -14,5 +14,5 @@
 //     succeed and do not write it either, as Linux does to whoever tries again
 //     (fsyncgate). Only writing it anew helps.
 //
-// It knows no permissions, links or times, and no file is a directory's name.
+// It knows no permissions, symbolic links or times, and no file is a directory's name.
 package memfs

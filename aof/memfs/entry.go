@@ -1,6 +1,7 @@
 package memfs
 
 import (
+	"io/fs"
 	"path/filepath"
 	"slices"
 )
@@ -54,8 +55,8 @@ func (f *FS) Rename(from, to string) error {
 		if err != nil {
 			return err
 		}
-		if err := f.inDir(filepath.Dir(to)); err != nil || from == to {
-			return err
+		if err := f.inDir(filepath.Dir(to)); err != nil || f.names[to] == n {
+			return err // two names of one file stay, as POSIX has it
 		}
 		if filepath.Dir(from) == filepath.Dir(to) {
 			f.enter(change{from: from, to: to, node: n})
@@ -63,6 +64,26 @@ func (f *FS) Rename(from, to string) error {
 		}
 		f.enter(change{to: to, node: n})
 		f.enter(change{from: from, node: n})
+		return nil
+	})
+}
+
+// Link gives a file a second name, which must be free. The entries are durable
+// each on its own.
+func (f *FS) Link(from, to string) error {
+	from, to = filepath.Clean(from), filepath.Clean(to)
+	return f.change(Link, from, func() error {
+		n, err := f.find(from)
+		if err != nil {
+			return err
+		}
+		if err := f.inDir(filepath.Dir(to)); err != nil {
+			return err
+		}
+		if f.names[to] != nil {
+			return fs.ErrExist
+		}
+		f.enter(change{to: to, node: n})
 		return nil
 	})
 }

@@ -20,11 +20,12 @@ const (
 	SyncDir
 	Mkdir
 	Lock
+	Link
 )
 
 // String returns the name of the kind.
 func (k Kind) String() string {
-	names := [...]string{"create", "write", "sync", "allocate", "truncate", "rename", "remove", "syncdir", "mkdir", "lock"}
+	names := [...]string{"create", "write", "sync", "allocate", "truncate", "rename", "remove", "syncdir", "mkdir", "lock", "link"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -36,7 +37,7 @@ func (k Kind) String() string {
 type Op struct {
 	N    int // from 1, in the order of the calls
 	Kind Kind
-	Path string // of a rename: the old one
+	Path string // of a rename or link: the old one
 	Off  int64  // of a write, in bytes
 	Len  int64  // of a write: its bytes; of Allocate and Truncate: the size asked for
 }
@@ -89,7 +90,7 @@ func (f *FS) begin(o Op) error {
 
 // SetCapacity limits the disk to n bytes: whatever needs more fails with ENOSPC.
 // 0 is without limit. What is there already stays, also if it is more. A file
-// takes its size, in whole sectors, until it is removed.
+// takes its size, in whole sectors, until its last name is removed.
 func (f *FS) SetCapacity(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -105,8 +106,12 @@ func (f *FS) Used() int64 {
 
 // used is Used for those that hold the mutex.
 func (f *FS) used() (sum int64) {
+	seen := make(map[*inode]bool, len(f.names))
 	for _, n := range f.names {
-		sum += int64(count(n.size)) * sectorSize
+		if !seen[n] {
+			seen[n] = true
+			sum += int64(count(n.size)) * sectorSize
+		}
 	}
 	return sum
 }

@@ -28,11 +28,12 @@ func TestHookSeesEveryOperation(t *testing.T) {
 	require.NoError(t, f.SyncDir("d"))
 	_, err := f.Lock("d/l")
 	require.NoError(t, err)
+	require.NoError(t, f.Link("d/l", "d/k"))
 	require.Equal(t, []string{
 		"#1 mkdir d 0+0", "#2 create d/a 0+0", "#3 write d/a 0+5", "#4 allocate d/a 0+9", "#5 truncate d/a 0+8",
-		"#6 sync d/a 0+0", "#7 rename d/a 0+0", "#8 remove d/b 0+0", "#9 syncdir d 0+0", "#10 lock d/l 0+0",
+		"#6 sync d/a 0+0", "#7 rename d/a 0+0", "#8 remove d/b 0+0", "#9 syncdir d 0+0", "#10 lock d/l 0+0", "#11 link d/l 0+0",
 	}, seen)
-	require.Equal(t, 10, f.Ops())
+	require.Equal(t, 11, f.Ops())
 	require.Equal(t, "kind 99", Kind(99).String())
 }
 

@@ -56,6 +56,7 @@ var protected = []struct{ name, category string }{
 	{"loadjob", "admin"},
 	{"acl", "admin"},
 	{"acl|whoami", open},
+	{"backup", "admin"},
 	{"bgrewriteaof", "admin"},
 	{"client|list", "admin"},
 	{"client|kill", "admin"},

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -168,6 +169,16 @@ func (n *Node) Rewrite(done func(error)) error {
 		return ErrLogOff
 	}
 	return j.keep.request(done)
+}
+
+// Backup makes a log of everything done so far in another directory; see
+// aof.Log.Backup, whose errors it has, and ErrLogOff.
+func (n *Node) Backup(ctx context.Context, dir string) (*aof.Backup, error) {
+	j := n.journal.Load()
+	if j == nil || j.picture {
+		return nil, ErrLogOff
+	}
+	return j.log.Backup(ctx, dir)
 }
 
 // reclaimRule says when the log is rewritten by itself.

@@ -81,6 +81,10 @@ var (
 	ErrNoJob         = store.ErrNoJob
 	ErrTooLate       = store.ErrTooLate
 	ErrLogBusy       = aof.ErrBusy
+	ErrLogClosed     = aof.ErrClosed
+	ErrLogUnfinished = aof.ErrUnfinished
+	ErrBackup        = aof.ErrBackup
+	ErrNotEmpty      = aof.ErrNotEmpty
 )
 
 // ParseID reads the text form of a job id; see store.ParseID.
