@@ -444,6 +444,7 @@ func TestUsersOverHTTP(t *testing.T) {
 		{"GET", "/v1/nodes", "watcher", "pw", 200}, {"GET", "/v1/nodes", "mailer", "pw", 403}, {"GET", "/v1/aof", "some", "pw", 200}, {"GET", "/v1/aof", "mailer", "pw", 403},
 		{"GET", "/metrics", "watcher", "pw", 200}, {"GET", "/metrics", "some", "pw", 403}, {"GET", "/metrics", "", "", 401}, {"GET", "/v1/events", "some", "pw", 403},
 		{"GET", "/healthz", "", "", 200}, {"POST", "/v1/queues/mail:purge", "mailer", "pw", 403}, {"POST", "/v1/queues/mail/jobs:get", "mailer", "pw", 200},
+		{"GET", "/c/sms", "mailer", "pw", 403}, {"GET", "/c/mail", "watcher", "pw", 403}, {"GET", "/q/sms", "mailer", "pw", 403}, {"GET", "/c/mail", "mailer", "no", 401},
 	} {
 		code, body := do(row.method, row.path, row.user, row.password)
 		require.Equal(t, row.want, code, "%v: %s", row, body)
