@@ -35,7 +35,7 @@ var notByTestConsole = map[string]map[string]string{
 		"docker compose port --index 5 disqo 7711": "needs Docker: the tests of server/compose scale to 4 while nodes leave",
 	},
 	"docs/deploy/README.md": {
-		"make build":                          "needs systemd and changes the machine: TestService of docs looks at the files",
+		"make build":                          "needs systemd and changes the machine: TestSystemd of docs looks at the files",
 		"kubectl apply -f kubernetes.yaml":    "needs Kubernetes: TestKubernetes of docs looks at the file",
 		"kubectl port-forward pod/disqo-4 77": "needs Kubernetes",
 	},
