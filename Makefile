@@ -61,8 +61,8 @@ performance: build ## measure what docs/performance.md shows, and write it there
 pictures: ## take the pictures in docs/dashboard, of a cluster that was at work for a quarter of an hour
 	go test ./server/browser -v -run Looks -pictures $(CURDIR)/docs/dashboard -lead 16m -timeout 30m
 
-release: ## make archives for all systems in ./dist, the same bytes wherever it is done, with sums and a list of what is in them
-	bash .ci/release dist
+release: ## make archives for all systems, or TARGETS, in ./dist, the same bytes wherever it is done, with sums and a list of what is in them
+	bash .ci/release dist $(TARGETS)
 
 ci: ## everything a change has to pass
 	bash .ci/run

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/disqo/disqo/server/acl"
+	"github.com/disqo/disqo/server/config"
 	"github.com/disqo/disqo/server/servertest"
 )
 
@@ -412,6 +414,45 @@ func TestUsersInTheFile(t *testing.T) {
 	require.NotContains(t, p.Log(), "s3cret")
 }
 
+// What ACL LIST prints makes the same users, cut at blanks, and what CONFIG REWRITE
+// writes when it is read; so no pattern has a blank.
+func TestUsersAreReadBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "disqo.conf")
+	require.NoError(t, os.WriteFile(conf, nil, 0o600))
+	p := servertest.ExecFile(t, conf, dir)
+	c := p.Dial(t)
+	users := func(c *servertest.Client) (list []string) {
+		for _, line := range servertest.Decode(t, c.Do("ACL", "LIST")).([]any) {
+			list = append(list, line.(string))
+		}
+		return list
+	}
+	require.Equal(t, ok, c.Do("ACL", "SETUSER", "alice", "on", ">two words", ">s3cret", `~"mail"`, `~it's`, `~back\\slash`, "~ümlaut", "~\xff\xfe", "~#1", "~a?b", "+@consume", "-nack"))
+	require.Equal(t, ok, c.Do("ACL", "SETUSER", "bob", "nopass", "allkeys", "+@all", "-shutdown"))
+	const refusal = "-ERR Error in ACL SETUSER modifier '~%s': a pattern has no blanks and no control characters, as ACL LIST could not be read back: write ? for each of them\r\n"
+	require.Equal(t, fmt.Sprintf(refusal, "a b"), c.Do("ACL", "SETUSER", "alice", "~a b"))
+	want := users(c)
+	require.Len(t, want, 3)
+
+	other := servertest.Start(t).Dial(t)
+	for _, line := range want {
+		words := strings.Split(line, " ")
+		require.Equal(t, "user", words[0])
+		require.Equal(t, ok, other.Do(append([]string{"ACL", "SETUSER", words[1]}, words[2:]...)...), line)
+	}
+	require.Equal(t, want, users(other))
+
+	require.Equal(t, ok, c.Do("CONFIG", "REWRITE"))
+	require.Zero(t, p.Terminate(t))
+	require.Equal(t, want, users(servertest.ExecFile(t, conf, dir).Dial(t)))
+
+	require.NoError(t, os.WriteFile(conf, []byte("user eve on \"~a b\"\n"), 0o600))
+	_, err := config.Load([]string{conf})
+	require.ErrorContains(t, err, "write ? for each of them")
+}
+
 func TestUsersOverHTTP(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t, "--http-port", "0", "--user", "mailer", "on", ">pw", "~mail", "+@produce", "+@consume",
@@ -444,6 +485,7 @@ func TestUsersOverHTTP(t *testing.T) {
 		{"GET", "/v1/nodes", "watcher", "pw", 200}, {"GET", "/v1/nodes", "mailer", "pw", 403}, {"GET", "/v1/aof", "some", "pw", 200}, {"GET", "/v1/aof", "mailer", "pw", 403},
 		{"GET", "/metrics", "watcher", "pw", 200}, {"GET", "/metrics", "some", "pw", 403}, {"GET", "/metrics", "", "", 401}, {"GET", "/v1/events", "some", "pw", 403},
 		{"GET", "/healthz", "", "", 200}, {"POST", "/v1/queues/mail:purge", "mailer", "pw", 403}, {"POST", "/v1/queues/mail/jobs:get", "mailer", "pw", 200},
+		{"GET", "/c/sms", "mailer", "pw", 403}, {"GET", "/c/mail", "watcher", "pw", 403}, {"GET", "/q/sms", "mailer", "pw", 403}, {"GET", "/c/mail", "mailer", "no", 401},
 	} {
 		code, body := do(row.method, row.path, row.user, row.password)
 		require.Equal(t, row.want, code, "%v: %s", row, body)

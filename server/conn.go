@@ -197,8 +197,10 @@ func (c *conn) flush() bool {
 		sent, pending = c.out.progress()
 	}
 	if limit := cfg.UnauthOutputLimit; int64(pending) > limit && !c.s.authenticated(cfg) {
-		if c.out.raw != nil || !c.out.awaitFor(int(limit), strangerPatience) {
-			err = errStranger // else the goroutine had but to begin
+		if err = errStranger; c.out.raw == nil { // the goroutine may have but to begin
+			alarm := time.AfterFunc(strangerPatience, func() { c.out.fail(errStranger) })
+			err = c.out.await(int(limit))
+			alarm.Stop()
 		}
 		sent, pending = c.out.progress()
 	}

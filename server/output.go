@@ -187,22 +187,14 @@ func (o *output) await(limit int) error {
 	return o.err
 }
 
-// awaitFor is await for no longer than some time, and reports whether so little is
-// pending then.
-func (o *output) awaitFor(limit int, most time.Duration) bool {
-	end := time.Now().Add(most)
-	alarm := time.AfterFunc(most, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.idle.Broadcast()
-	})
-	defer alarm.Stop()
+// fail ends the output with an error, unless it has ended.
+func (o *output) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.pending > limit && o.err == nil && time.Now().Before(end) {
-		o.idle.Wait()
+	if o.err == nil {
+		o.err = err
+		o.idle.Broadcast()
 	}
-	return o.pending <= limit
 }
 
 // finish waits for the goroutine to end. The connection must have been closed

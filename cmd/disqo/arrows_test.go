@@ -44,8 +44,9 @@ const (
 // rooms is the table of DESIGN's arrows. A package that is not in it may not
 // exist: whoever makes one decides here what it may know.
 var rooms = map[string]room{
-	"cmd/disqo":           {ours: []string{"cmd/disqo/top", "server", "server/config", "server/disqueaof"}, others: []string{"github.com/coreos/go-systemd"}, tests: []string{testServer}},
-	"cmd/disqo/top":       {others: []string{redcon, sys, "golang.org/x/term", "golang.org/x/text/width"}, tests: []string{testServer}},
+	"cmd/disqo":           {ours: []string{"cmd/disqo/client", "cmd/disqo/top", "server", "server/config", "server/disqueaof"}, others: []string{"github.com/coreos/go-systemd"}, tests: []string{testServer}},
+	"cmd/disqo/client":    {others: []string{redcon}, tests: []string{testServer}},
+	"cmd/disqo/top":       {ours: []string{"cmd/disqo/client"}, others: []string{sys, "golang.org/x/term", "golang.org/x/text/width"}, tests: []string{testServer}},
 	"cmd/disqo-bench":     {ours: []string{"bench", "bench/load", "bench/compare", "bench/page"}},
 	"cmd/disqo-check-aof": {ours: []string{"aof", "store"}},
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/cmd/disqo/top"
 	"github.com/disqo/disqo/server/config"
 )
@@ -29,6 +30,7 @@ type script struct {
 	Commands   []config.Doc
 	Directives []config.Doc
 	Top        []config.Doc // options of top
+	Import     []config.Doc // options of import-disque
 }
 
 // completion prints the script of a shell. It returns an exit code.
@@ -39,7 +41,7 @@ func completion(args []string, stdout, stderr io.Writer) int {
 	}
 	t := template.Must(template.New(args[0]).Funcs(template.FuncMap{
 		"quote": quote, "fishquote": fishQuote, "join": strings.Join,
-		"dashed": top.Dashed,
+		"dashed": client.Dashed,
 	}).ParseFS(scripts, "completion/"+args[0]))
 	if err := t.ExecuteTemplate(stdout, args[0], completed()); err != nil {
 		fmt.Fprintf(stderr, "disqo: completion: %v\n", err)
@@ -49,7 +51,7 @@ func completion(args []string, stdout, stderr io.Writer) int {
 }
 
 func completed() script {
-	s := script{
+	return script{
 		Shells: shells,
 		Checks: []config.Doc{
 			{Name: "healthcheck", Help: "ask whether the broker that was started so lives"},
@@ -62,12 +64,18 @@ func completed() script {
 			{Name: "import-disque", Help: "put the jobs of append-only files of Disque into a broker"},
 		},
 		Directives: config.Directives(),
+		Top:        optionDocs(top.Flags()),
+		Import:     optionDocs(importFlags(new(importOptions))),
 	}
-	top.Flags().VisitAll(func(f *flag.Flag) {
+}
+
+// optionDocs returns what is said of options.
+func optionDocs(flags *flag.FlagSet) (docs []config.Doc) {
+	flags.VisitAll(func(f *flag.Flag) {
 		value, help := flag.UnquoteUsage(f)
-		s.Top = append(s.Top, config.Doc{Name: f.Name, Values: value, Help: help})
+		docs = append(docs, config.Doc{Name: f.Name, Values: value, Help: help})
 	})
-	return s
+	return docs
 }
 
 // quote makes one word of a text for bash and zsh.

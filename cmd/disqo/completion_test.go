@@ -54,8 +54,12 @@ printf '%s\n' "${COMPREPLY[@]}"`
 		"disqo --version --p":                    {""},
 		"disqo completion ":                      {"bash", "zsh", "fish"},
 		"disqo completion bash ":                 {""},
-		"disqo top --":                           {"--interval", "--once", "--password", "--user"},
-		"disqo top 127.0.0.1:7711 --once -":      {"--interval", "-n", "--once", "--password", "--user"},
+		"disqo top --":                           {"--cacert", "--cert", "--insecure", "--interval", "--key", "--once", "--password", "--sni", "--tls", "--user"},
+		"disqo top 127.0.0.1:7711 --once --in":   {"--insecure", "--interval"},
+		"disqo top --tls --cacert ":              {""}, // a file
+		"disqo import-disque --c":                {"--cacert", "--cert"},
+		"disqo import-disque --tls --re":         {"--replicate", "--resume", "--rewritten"},
+		"disqo import-disque --dry-run ":         {""}, // a file
 		"disqo --syslog-facility local7 --hz":    {"--hz"},
 		"disqo --requirepass $(false) --timeout": {"--timeout"},
 	} {
@@ -70,8 +74,8 @@ printf '%s\n' "${COMPREPLY[@]}"`
 func TestCompletionInOtherShells(t *testing.T) {
 	t.Parallel()
 	for shell, lines := range map[string][]string{
-		"zsh": {"#compdef disqo\n", "\n\t--appendfsync) compadd always everysec no ;;\n", "'--once:", `start with '\''&'\''`},
-		"fish": {"\ncomplete -c disqo -n __fish_use_subcommand -a top -d '", "from top' -f -s n -x -d '", "from top' -f -l once -d '",
+		"zsh": {"#compdef disqo\n", "\n\t--appendfsync) compadd always everysec no ;;\n", "'--once:", "'--dry-run:", `start with '\''&'\''`},
+		"fish": {"\ncomplete -c disqo -n __fish_use_subcommand -a top -d '", "from top' -s n -r -d '", "from top' -l once -d '", "from import-disque' -l cacert -r -d '",
 			" -l appendfsync -x -a 'always everysec no' -d '", " -l port -r -d '", `start with \'&\'`},
 	} {
 		script := completionScript(t, shell)

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"crypto/tls"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/server/config"
 )
 
@@ -81,35 +81,27 @@ func ping(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	until := time.Now().Add(healthTimeout)
-	nc, err := net.DialTimeout("tcp", addr, healthTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
+	defer cancel()
+	// It is asked whether it lives, not who it is: its certificate is for another name.
+	secure := cfg.TLSPort == cfg.Port
+	conn, err := client.Dial(ctx, &client.Options{Addr: addr, TLS: secure, Insecure: true})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = nc.Close() }()
-	if err := nc.SetDeadline(until); err != nil {
-		return err
+	defer conn.Close()
+	if secure && cfg.TLSAuthClients == "yes" {
+		return nil // it will ask for a certificate, which is sign enough
 	}
-	if cfg.TLSPort == cfg.Port {
-		// It is asked whether it lives, not who it is: its certificate is for another name.
-		tc := tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
-		if err := tc.Handshake(); err != nil {
-			return fmt.Errorf("TLS with %s: %w", addr, err)
-		}
-		if cfg.TLSAuthClients == "yes" {
-			return nil // it will ask for a certificate, which is sign enough
-		}
-		nc = tc
-	}
-	if _, err := io.WriteString(nc, "PING\r\n"); err != nil {
-		return err
-	}
-	line, err := bufio.NewReader(io.LimitReader(nc, 1<<10)).ReadString('\n')
-	if err != nil {
+	replies, err := conn.Ask(ctx, []string{"PING"})
+	no := client.Refusal("")
+	switch {
+	case errors.As(err, &no) && (strings.HasPrefix(string(no), "NOAUTH ") || strings.HasPrefix(string(no), "DENIED ")):
+		return nil
+	case err != nil:
 		return fmt.Errorf("PING of %s: %w", addr, err)
-	}
-	if line = strings.TrimSuffix(line, "\r\n"); line != "+PONG" && !strings.HasPrefix(line, "-NOAUTH ") && !strings.HasPrefix(line, "-DENIED ") {
-		return fmt.Errorf("PING of %s was answered %q", addr, line)
+	case replies[0] != "PONG":
+		return fmt.Errorf("PING of %s was answered %q", addr, fmt.Sprint(replies[0]))
 	}
 	return nil
 }

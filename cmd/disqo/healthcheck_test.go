@@ -74,10 +74,11 @@ func TestChecksByHTTP(t *testing.T) {
 func TestHealthcheckOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ answer, want string }{
-		"loading":  {"-LOADING Disqo is loading the dataset in memory\r\n", `was answered "-LOADING Disqo is loading`},
-		"no RESP":  {"HTTP/1.1 400 Bad Request\r\n\r\n", `was answered "HTTP/1\.1 400 Bad Request"`},
+		"loading":  {"-LOADING Disqo is loading the dataset in memory\r\n", `the broker says: LOADING Disqo is loading`},
+		"no RESP":  {"HTTP/1.1 400 Bad Request\r\n\r\n", `not a reply of a broker: "HTTP/1\.1 400 Bad Request`},
 		"closed":   {"", `EOF`},
 		"no end":   {strings.Repeat("x", 4096), `EOF`},
+		"no pong":  {":1\r\n", `was answered "1"`},
 		"half one": {"+PON", `EOF`},
 	} {
 		t.Run(name, func(t *testing.T) {

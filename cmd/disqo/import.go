@@ -6,40 +6,30 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/server/disqueaof"
 )
 
-const importUsage = `Usage: disqo import-disque [option ...] file.aof ...
+const (
+	importUsage = `Usage: disqo import-disque [options] file.aof ...
 
 Puts the jobs that are live at the end of an append-only file of Disque into a
 running broker. Stop Disque first. Of a cluster name the files of all its nodes at
 once: a job that several of them have is put once. The jobs get new ids; they keep
 queue, body, RETRY, REPLICATE, and what is left of TTL and DELAY.
 
-  --dry-run         only say which jobs there are, and what would be lost
-  --to host:port    where the broker is (127.0.0.1:7711)
-  --user name       say AUTH name password
-  --password word   say AUTH; by default what DISQO_PASSWORD in the environment says,
-                    as others on this machine can see the command line
-  --replicate n     at most so many copies of each job
-  --rewritten       the file was written by SHUTDOWN REWRITE-AOF: put also jobs with
-                    RETRY 0 that it shows as queued or delayed. Without it none are
-                    put, as Disque does not log which were delivered
-  --progress path   where to keep which jobs were put, with their old and new ids
-                    (that of the first file, and .imported)
-  --resume          go on with an import that stopped
-
+`
+	importCodes = `
 Exit codes: 0 done
             1 nothing was put: wrong usage, no broker, or a file cannot be read
             2 stopped in the middle: say the same again with --resume
             3 nothing was put: a file is corrupt
 `
+)
 
 // The exit codes of import-disque.
 const (
@@ -51,10 +41,11 @@ const (
 
 // importOptions is the command line of import-disque.
 type importOptions struct {
-	files                      []string
-	to, user, password, ledger string
-	replicate                  uint
-	dryRun, rewritten, resume  bool
+	client.Options
+	files                     []string
+	ledger                    string
+	replicate                 uint
+	dryRun, rewritten, resume bool
 }
 
 // importer is one run of import-disque, with its surroundings.
@@ -69,6 +60,8 @@ func importDisque(args []string, stdout, stderr io.Writer) int {
 	o, err := parseImport(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, importUsage)
+		client.Describe(stdout, importFlags(new(importOptions)))
+		fmt.Fprint(stdout, importCodes)
 		return importDone
 	}
 	if err != nil {
@@ -79,27 +72,27 @@ func importDisque(args []string, stdout, stderr io.Writer) int {
 	return im.run()
 }
 
-// parseImport reads the command line. Options may stand behind files, too.
-func parseImport(args []string) (*importOptions, error) {
-	o := &importOptions{}
+// importFlags returns the options of the command.
+func importFlags(o *importOptions) *flag.FlagSet {
 	f := flag.NewFlagSet("import-disque", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.BoolVar(&o.dryRun, "dry-run", false, "")
-	f.StringVar(&o.to, "to", "127.0.0.1:7711", "")
-	f.StringVar(&o.user, "user", "", "")
-	f.StringVar(&o.password, "password", os.Getenv("DISQO_PASSWORD"), "")
-	f.UintVar(&o.replicate, "replicate", 0, "")
-	f.BoolVar(&o.rewritten, "rewritten", false, "")
-	f.StringVar(&o.ledger, "progress", "", "")
-	f.BoolVar(&o.resume, "resume", false, "")
-	for {
-		if err := f.Parse(args); err != nil {
-			return nil, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		o.files, args = append(o.files, f.Arg(0)), f.Args()[1:]
+	f.StringVar(&o.Addr, "to", client.DefaultAddr, "`host:port` of the broker; without it "+client.DefaultAddr)
+	o.Flags(f)
+	f.BoolVar(&o.dryRun, "dry-run", false, "only say which jobs there are, and what would be lost")
+	f.UintVar(&o.replicate, "replicate", 0, "at most this `number` of copies of each job")
+	f.BoolVar(&o.rewritten, "rewritten", false, "the file was written by SHUTDOWN REWRITE-AOF: put also jobs with RETRY 0 that it shows as "+
+		"queued or delayed; without it none are put, as Disque does not log which were delivered")
+	f.StringVar(&o.ledger, "progress", "", "`file` that keeps which jobs were put, with their old and new ids; without it the first file's name and .imported")
+	f.BoolVar(&o.resume, "resume", false, "go on with an import that stopped")
+	return f
+}
+
+// parseImport reads the command line. Options may stand behind files, too.
+func parseImport(args []string) (*importOptions, error) {
+	o := new(importOptions)
+	var err error
+	if o.files, err = client.Parse(importFlags(o), args); err != nil {
+		return nil, err
 	}
 	if len(o.files) == 0 {
 		return nil, errors.New("which file?")
@@ -107,13 +100,7 @@ func parseImport(args []string) (*importOptions, error) {
 	if o.ledger == "" {
 		o.ledger = o.files[0] + ".imported"
 	}
-	if _, _, err := net.SplitHostPort(o.to); err != nil {
-		return nil, fmt.Errorf("--to: %w", err)
-	}
-	if o.user != "" && o.password == "" {
-		return nil, errors.New("--user goes with a password")
-	}
-	return o, nil
+	return o, o.Complete()
 }
 
 // run reads the files and puts their jobs.

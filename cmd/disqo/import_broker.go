@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/server/disqueaof"
 )
 
 // broker is a connection to the broker that jobs are put into.
 type broker struct {
 	addr string
-	nc   net.Conn
-	in   *bufio.Reader
+	conn *client.Conn
 	out  []byte // commands that are to be sent
 }
 
@@ -30,64 +29,44 @@ const (
 )
 
 // dialBroker connects, and sees that a broker is there that would take jobs.
-func dialBroker(ctx context.Context, addr, user, password string) (*broker, error) {
-	nc, err := (&net.Dialer{Timeout: dialPatience}).DialContext(ctx, "tcp", addr)
-	if err != nil {
+func dialBroker(ctx context.Context, o *client.Options) (*broker, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	conn, err := client.Dial(ctx, o)
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
 		return nil, fmt.Errorf("%w; start the broker, or say --to where it is", err)
 	}
-	b := &broker{addr: addr, nc: nc, in: bufio.NewReader(nc)}
-	if err := b.greet(user, password); err != nil {
-		b.close()
-		return nil, err
+	b := &broker{addr: o.Addr, conn: conn}
+	if err != nil {
+		return nil, b.wrong("the connection to", err)
 	}
-	return b, nil
+	// Disque, which may still run on the same port, has none.
+	if _, err = conn.Ask(ctx, []string{"SELECT", "0"}); err == nil {
+		return b, nil
+	}
+	b.close()
+	if no := client.Refusal(""); errors.As(err, &no) && strings.HasPrefix(string(no), "ERR unknown command") {
+		return nil, fmt.Errorf("%s is not Disqo: is it Disque? Stop that, start Disqo, or say --to where it is", b.addr)
+	}
+	return nil, b.wrong("SELECT at", err)
 }
 
-func (b *broker) close() { _ = b.nc.Close() }
+func (b *broker) close() { b.conn.Close() }
 
-func (b *broker) greet(user, password string) error {
-	if password != "" {
-		words := []string{"AUTH", user, password}
-		if user == "" {
-			words = []string{"AUTH", password}
-		}
-		b.command(words...)
-		if err := b.send(); err != nil {
-			return err
-		}
-		if _, err := b.status(); err != nil {
-			return fmt.Errorf("AUTH at %s: %w", b.addr, err)
-		}
+// wrong says at what an error came up; one that was answered is a refusal.
+func (b *broker) wrong(what string, err error) error {
+	if no := client.Refusal(""); errors.As(err, &no) {
+		err = refusal(no)
 	}
-	b.clear()
-	b.command("SELECT", "0") // Disque, which may still run on the same port, has none
-	if err := b.send(); err != nil {
-		return err
-	}
-	_, err := b.status()
-	if no := refusal(""); errors.As(err, &no) && strings.HasPrefix(string(no), "ERR unknown command") {
-		return fmt.Errorf("%s is not Disqo: is it Disque? Stop that, start Disqo, or say --to where it is", b.addr)
-	}
-	if err != nil {
-		return fmt.Errorf("SELECT at %s: %w", b.addr, err)
-	}
-	return nil
+	return fmt.Errorf("%s %s: %w", what, b.addr, err)
 }
 
 // clear forgets the commands.
 func (b *broker) clear() { b.out = b.out[:0] }
 
-// command appends a command.
-func (b *broker) command(words ...string) {
-	b.out = fmt.Appendf(b.out, "*%d\r\n", len(words))
-	for _, w := range words {
-		b.out = fmt.Appendf(b.out, "$%d\r\n%s\r\n", len(w), w)
-	}
-}
-
 // addJob appends an ADDJOB; ttl and delay are seconds.
 func (b *broker) addJob(j *disqueaof.Job, ttl, delay int64, copies uint) {
-	b.command("ADDJOB", string(j.Queue), string(j.Body), strconv.FormatInt(copiesWithin.Milliseconds(), 10),
+	b.out = client.AppendCommand(b.out, "ADDJOB", string(j.Queue), string(j.Body), strconv.FormatInt(copiesWithin.Milliseconds(), 10),
 		"REPLICATE", strconv.FormatUint(uint64(copies), 10), "RETRY", strconv.FormatUint(uint64(j.Retry), 10),
 		"TTL", strconv.FormatInt(ttl, 10), "DELAY", strconv.FormatInt(delay, 10))
 }
@@ -96,38 +75,22 @@ func (b *broker) addJob(j *disqueaof.Job, ttl, delay int64, copies uint) {
 // more for each MiB.
 func (b *broker) send() error {
 	patience := batchPatience + time.Duration(len(b.out)>>20)*time.Second
-	if err := b.nc.SetDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
-	if _, err := b.nc.Write(b.out); err != nil {
-		return fmt.Errorf("the connection to the broker: %w", err)
+	if err := b.conn.Send(b.out, time.Now().Add(patience)); err != nil {
+		return b.wrong("the connection to", err)
 	}
 	return nil
 }
 
-// status reads an answer that is one line. An error that was answered is a refusal.
-func (b *broker) status() (string, error) {
-	line, err := b.in.ReadSlice('\n')
-	switch n := len(line); {
-	case errors.Is(err, bufio.ErrBufferFull):
-		return "", fmt.Errorf("%s is no broker: it answers %.40q", b.addr, line)
-	case err != nil:
-		return "", fmt.Errorf("the connection to the broker: %w", err)
-	case n > 3 && line[0] == '+':
-		return string(line[1 : n-2]), nil
-	case n > 3 && line[0] == '-':
-		return "", refusal(line[1 : n-2])
-	}
-	return "", fmt.Errorf("%s is no broker: it answers %.40q", b.addr, line)
-}
-
-// id reads the answer of an ADDJOB.
+// id reads the answer of an ADDJOB. An error that was answered is a refusal.
 func (b *broker) id() (string, error) {
-	id, err := b.status()
-	if err == nil && len(id) != disqueaof.IDLen {
-		return "", fmt.Errorf("%s answers ADDJOB with %.80q, no id", b.addr, id)
+	v, err := b.conn.Reply()
+	if err != nil {
+		return "", b.wrong("the connection to", err)
 	}
-	return id, err
+	if id, _ := v.(string); len(id) == disqueaof.IDLen {
+		return id, nil
+	}
+	return "", fmt.Errorf("%s answers ADDJOB with %.80q, no id", b.addr, fmt.Sprint(v))
 }
 
 // refusal is an error that a broker answered.

@@ -36,7 +36,10 @@ func TestImportByTheProgram(t *testing.T) {
 	}
 	code, out, complaint := program("A=b", "--help")
 	require.Equal(t, importDone, code)
-	require.Equal(t, importUsage, out)
+	require.True(t, strings.HasPrefix(out, importUsage), out)
+	require.Contains(t, out, "\n  --to host:port\n")
+	require.Contains(t, out, "\n  --cacert file\n")
+	require.True(t, strings.HasSuffix(out, importCodes), out)
 	require.Empty(t, complaint)
 
 	code, _, complaint = program("A=b", "--to", s.Addr, file)
@@ -133,10 +136,10 @@ func TestImportIntoSomethingElse(t *testing.T) {
 	}{
 		"loading":    {"-LOADING Disqo is loading\r\n", importFailed, `SELECT at \S+: LOADING Disqo is loading \(try again when it is done\)`},
 		"Disque":     {"-ERR unknown command 'SELECT'\r\n", importFailed, `is not Disqo: is it Disque\? Stop that, start Disqo`},
-		"no RESP":    {"HTTP/1.1 400 Bad Request\r\n\r\n", importFailed, `is no broker: it answers "HTTP/1.1 400 Bad Request`},
-		"no end":     {strings.Repeat("+", 1<<20), importFailed, `is no broker: it answers "\+\+`},
-		"closed":     {"", importFailed, "the connection to the broker: EOF"},
-		"short":      {"\n", importFailed, "is no broker"},
+		"no RESP":    {"HTTP/1.1 400 Bad Request\r\n\r\n", importFailed, `not a reply of a broker: "HTTP/1.1 400 Bad Request`},
+		"no end":     {strings.Repeat("+", 1<<20), importFailed, `not a reply of a broker: "\+\+`},
+		"closed":     {"", importFailed, `SELECT at \S+: EOF; does the port speak TLS\?\n`},
+		"short":      {"\n", importFailed, "not a reply of a broker"},
 		"hello only": {"+OK\r\n", importStopped, "30 were sent and not answered"},
 		"no id":      {"+OK\r\n+QUEUED\r\n", importStopped, `answers ADDJOB with "QUEUED", no id`},
 		"no command": {"+OK\r\n" + strings.Repeat("-ERR unknown command\r\n", 30), importStopped, `is refused: ERR unknown command\n30 jobs are not put`},

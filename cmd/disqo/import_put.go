@@ -19,7 +19,7 @@ var errInterrupted = errors.New("interrupted")
 
 // put puts the jobs of a plan into the broker. Without an outcome none was put.
 func (im *importer) put(ctx context.Context, p *plan) (*outcome, error) {
-	b, err := dialBroker(ctx, im.to, im.user, im.password)
+	b, err := dialBroker(ctx, &im.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func (im *importer) put(ctx context.Context, p *plan) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outcome{to: im.to, ledger: im.ledger}
+	o := &outcome{to: im.Addr, ledger: im.ledger}
 	jobs := o.skip(p.jobs, l)
 	o.left = len(jobs)
 	m := newMeter(im.stderr, im.now)

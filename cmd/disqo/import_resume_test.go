@@ -67,7 +67,7 @@ func TestImportGoesOnAfterABreak(t *testing.T) {
 	code, out, complaint := imports(t, "--to", cutter(t, to, hello+answered*43+7), "--rewritten", file)
 	require.Equal(t, importStopped, code)
 	require.Contains(t, out, "\n35 jobs put into ")
-	require.Regexp(t, `^disqo: import-disque stopped: the connection to the broker: .*\n35 jobs are not put yet\. .* --resume\.\n`+
+	require.Regexp(t, `^disqo: import-disque stopped: the connection to \S+: .*\n35 jobs are not put yet\. .* --resume\.\n`+
 		`Of these, 35 were sent and not answered`, complaint)
 	servertest.Until(t, "the broker has executed all", patience, func() bool { return registered(t, c) == 70 })
 

@@ -234,3 +234,21 @@ func TestImportDryRun(t *testing.T) {
 	}
 	require.NoFileExists(t, files[0]+".imported")
 }
+
+func TestImportByTLS(t *testing.T) {
+	t.Parallel()
+	file := unpack(t, t.TempDir(), "stopped.aof")[0]
+	ca := servertest.NewAuthority(t)
+	cert, key := ca.Issue("broker")
+	s := servertest.Start(t, "--tls-port", "0", "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca.File, "--tls-auth-clients", "yes")
+	c := s.Dial(t)
+	args := []string{"--to", "127.0.0.1:" + c.Info("server", "tls_port"), "--tls", "--cacert", ca.File, file}
+	code, _, complaint := imports(t, args...)
+	require.Equal(t, importFailed, code)
+	require.Contains(t, complaint, "nothing was put: SELECT at 127.0.0.1:")
+	require.Contains(t, complaint, "certificate required")
+	cert, key = ca.Issue("client")
+	code, _, complaint = imports(t, append(args, "--cert", cert, "--key", key)...)
+	require.Equal(t, importDone, code, complaint)
+	require.Equal(t, 30, registered(t, c))
+}

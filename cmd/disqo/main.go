@@ -172,7 +172,7 @@ func usage(w io.Writer) {
        disqo --healthcheck | --readycheck [file | -] [--directive value ...]
        disqo top [host:port] [options]
        disqo completion bash | zsh | fish
-       disqo import-disque [option ...] file.aof ...
+       disqo import-disque [options] file.aof ...
        disqo --version | --help
 
 Disqo is a distributed in-memory job broker that speaks RESP. Without arguments

@@ -106,6 +106,10 @@ func TestBounds(t *testing.T) {
 	}
 	_, err = u.With("~more")
 	require.ErrorContains(t, err, "at most 128 patterns")
+	for _, blank := range []string{"a b", " a", "a\t", "a\nuser eve on nopass", "a\x00", "a\x7f"} {
+		_, err = user(t).With("~" + blank)
+		require.ErrorContains(t, err, "a pattern has no blanks and no control characters", "%q", blank)
+	}
 }
 
 func TestQueues(t *testing.T) {

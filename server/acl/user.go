@@ -82,7 +82,7 @@ func (e *RuleError) Error() string { return fmt.Sprintf("'%s': %s", e.Rule, e.Wh
 //	>password, <password             adds a password, takes one away
 //	#hash, !hash                     the same by its SHA-256 in hexadecimal
 //	nopass, resetpass                needs no password; has none any more
-//	~pattern, allkeys, resetkeys     adds queues by a glob pattern, all, none
+//	~pattern, allkeys, resetkeys     adds queues by a glob pattern without blanks, all, none
 //	+command, +@category, -...       adds commands, takes some away
 //	allcommands, nocommands          +@all, -@all
 //	reset                            as NewUser made it
@@ -187,6 +187,8 @@ func (u *User) pattern(p string) error {
 	case u.all || slices.Contains(u.queues, p):
 	case p == "" || len(p) > patternMax:
 		return fmt.Errorf("a pattern has 1 to %d bytes", patternMax)
+	case strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return errors.New("a pattern has no blanks and no control characters, as ACL LIST could not be read back: write ? for each of them")
 	case len(u.queues) == patternsMax:
 		return fmt.Errorf("a user has at most %d patterns", patternsMax)
 	default:
@@ -287,7 +289,7 @@ func (u *User) Patterns() string {
 	return strings.Join(words, " ")
 }
 
-// Rules returns the rules that make the user from a new one.
+// Rules returns the rules that make the user from a new one. There is no blank in any.
 func (u *User) Rules() []string {
 	rules := u.Flags()[:1]
 	if u.NoPass {

@@ -17,13 +17,13 @@ func TestCurl(t *testing.T) {
 	servertest.Need(t, "curl")
 	text, err := os.ReadFile("../../docs/http.md")
 	require.NoError(t, err)
-	block := consoleBlock.FindStringSubmatch(string(text))
-	require.Len(t, block, 2)
+	blocks := consoleBlock.FindAllStringSubmatch(string(text), -1)
+	require.Len(t, blocks, 2, "how to start it, and the lines")
 	p := broker(t, "--http-port", "0")
 	port := p.Dial(t).Info("server", "http_port")
 	const each = `curl() { command curl --silent --show-error --fail-with-body "$@" || exit 1; }
 `
-	script := each + strings.ReplaceAll(block[1], ":8711/", ":"+port+"/")
+	script := each + strings.ReplaceAll(blocks[1][1], ":8711/", ":"+port+"/")
 	require.NotContains(t, script, "8711")
 	out, err := exec.CommandContext(t.Context(), "sh", "-ec", script).CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -185,16 +185,20 @@ func (g gateway) mqControl(w http.ResponseWriter, r *http.Request) {
 }
 
 // mqStream writes elements as they come, a line each, until the client goes away.
+// Whether it may is known by the first answer, before there is a status.
 func (g gateway) mqStream(w http.ResponseWriter, r *http.Request) {
+	queue := r.PathValue("queue")
+	a, e, err := g.mqGet(r, queue, "")
+	if err != nil && !errors.Is(err, errNothing) {
+		mqRefuse(w, err)
+		return
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	control := http.NewResponseController(w)
 	patient(w, 0)
 	w.WriteHeader(http.StatusOK)
-	if control.Flush() != nil {
-		return
-	}
-	for {
-		a, e, err := g.mqGet(r, r.PathValue("queue"), "30000")
+	_ = control.Flush() // who is gone is so below, too
+	for ; ; a, e, err = g.mqGet(r, queue, "30000") {
 		switch {
 		case errors.Is(err, errNothing):
 			continue

@@ -77,3 +77,31 @@ func TestRestMQStream(t *testing.T) {
 	s.mq(200, "POST", "/q/test", form, "value=later")
 	require.Equal(t, ":1\r\n", s.c.Do("QLEN", "test"))
 }
+
+// A stream that is not allowed, or has no queue to be of, has a status that says so.
+func TestRestMQStreamIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, "--user", "worker", "on", ">s3cret", "~mail", "+@consume")
+	s.mq(200, "POST", "/q/mail", form, "value=a")
+	stream := func(queue, password string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.at()+"/c/"+queue, nil)
+		require.NoError(t, err)
+		r.SetBasicAuth("worker", password)
+		res, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res
+	}
+	require.Equal(t, 401, stream("mail", "secret").StatusCode)
+	res := stream("sms", "s3cret")
+	require.Equal(t, 403, res.StatusCode)
+	var refused map[string]string
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&refused))
+	require.Equal(t, "User worker has no permissions to access the queue 'sms'", refused["error"])
+
+	res = stream("mail", "s3cret")
+	require.Equal(t, 200, res.StatusCode)
+	line, err := bufio.NewReader(res.Body).ReadString('\n')
+	require.NoError(t, err)
+	require.Contains(t, line, `"value":"a"`)
+}

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/disqo/disqo/cmd/disqo/client"
 )
 
-// Waits between attempts to reach a broker that is away.
 const (
+	longestAnswer = 5 * time.Second // from the first command of a sample to its last reply
+
+	// Waits between attempts to reach a broker that is away.
 	backOffFirst = 250 * time.Millisecond
 	backOffMost  = 5 * time.Second
 )
@@ -17,7 +21,7 @@ const (
 // broker is a broker that may be away. It belongs to one goroutine.
 type broker struct {
 	*options
-	conn *conn // nil while there is none
+	conn *client.Conn // nil while there is none
 }
 
 // sample asks for all there is to show, and connects for that if need be. After
@@ -28,7 +32,7 @@ func (b *broker) sample(ctx context.Context) (*sample, error) {
 	var s *sample
 	var err error
 	if b.conn == nil {
-		b.conn, err = dial(ctx, b.options)
+		b.conn, err = client.Dial(ctx, &b.Options)
 	}
 	if err == nil {
 		s, err = take(ctx, b.conn)
@@ -38,14 +42,14 @@ func (b *broker) sample(ctx context.Context) (*sample, error) {
 		if op := (*net.OpError)(nil); errors.As(err, &op) {
 			err = op.Err // without addresses: a line is short
 		}
-		return nil, fmt.Errorf("%s: %w", b.addr, err)
+		return nil, fmt.Errorf("%s: %w", b.Addr, err)
 	}
 	return s, nil
 }
 
 func (b *broker) drop() {
 	if b.conn != nil {
-		_ = b.conn.nc.Close()
+		b.conn.Close()
 		b.conn = nil
 	}
 }

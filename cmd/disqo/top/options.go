@@ -7,17 +7,16 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/disqo/disqo/cmd/disqo/client"
 )
 
 // options are what the command line and the environment say.
 type options struct {
-	addr     string        // host:port of the broker
-	user     string        // for AUTH
-	password string        // "": no AUTH
+	client.Options
 	interval time.Duration // between samples, 100 ms to an hour
 	once     bool          // print one picture as plain text
 	rows     int           // queues shown at most; 0: as many as fit
@@ -25,12 +24,8 @@ type options struct {
 }
 
 const (
-	defaultAddr = "127.0.0.1:7711"
 	intervalMin = 100 * time.Millisecond // what a busy broker should be asked at most
 	intervalMax = time.Hour
-
-	// passwordEnv keeps the password out of the list of processes.
-	passwordEnv = "DISQO_PASSWORD"
 )
 
 // Flags returns the options of the command, for those who describe them.
@@ -39,8 +34,7 @@ func Flags() *flag.FlagSet { return flags(new(options)) }
 func flags(o *options) *flag.FlagSet {
 	f := flag.NewFlagSet("disqo top", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.StringVar(&o.password, "password", "", "`password` of the broker, its requirepass; better in the environment, as "+passwordEnv)
-	f.StringVar(&o.user, "user", "default", "`name` of the user")
+	o.Flags(f)
 	f.DurationVar(&o.interval, "interval", time.Second, "`time` between two looks, 100ms to 1h")
 	f.BoolVar(&o.once, "once", false, "print it once, as plain text, after an interval that rates are told for")
 	f.IntVar(&o.rows, "n", 0, "`number` of queues shown; 0: as many as fit")
@@ -51,26 +45,17 @@ func flags(o *options) *flag.FlagSet {
 func parse(args []string) (*options, error) {
 	o := new(options)
 	f := flags(o)
-	var addrs []string
-	for {
-		if err := f.Parse(args); err != nil {
-			return nil, err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		addrs, args = append(addrs, f.Arg(0)), f.Args()[1:]
+	addrs, err := client.Parse(f, args)
+	if err != nil {
+		return nil, err
 	}
 	o.color = os.Getenv("NO_COLOR") == ""
-	if o.password == "" {
-		o.password = os.Getenv(passwordEnv)
-	}
-	o.addr = defaultAddr
+	o.Addr = client.DefaultAddr
 	switch {
 	case len(addrs) > 1:
 		return nil, fmt.Errorf("one broker at a time, not %q", addrs)
 	case len(addrs) == 1:
-		o.addr = addrs[0]
+		o.Addr = addrs[0]
 	}
 	if o.interval < intervalMin || o.interval > intervalMax {
 		return nil, fmt.Errorf("--interval must be %s to %s", intervalMin, intervalMax)
@@ -78,7 +63,7 @@ func parse(args []string) (*options, error) {
 	if o.rows < 0 {
 		return nil, errors.New("-n must be 0 or more")
 	}
-	return o, nil
+	return o, o.Complete()
 }
 
 // Run is the command, with what follows its name; it returns an exit code.
@@ -101,19 +86,8 @@ func Run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 }
 
 func usage(w io.Writer) {
-	fmt.Fprintf(w, "Usage: disqo top [host:port] [options]\n\nShows the broker at %s, or the one named, its nodes and its queues.\n\n", defaultAddr)
-	Flags().VisitAll(func(f *flag.Flag) {
-		value, help := flag.UnquoteUsage(f)
-		fmt.Fprintf(w, "  %s\n      %s\n", strings.TrimSpace(Dashed(f.Name)+" "+value), help)
-	})
-}
-
-// Dashed is an option as people write it.
-func Dashed(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
+	fmt.Fprintf(w, "Usage: disqo top [host:port] [options]\n\nShows the broker at %s, or the one named, its nodes and its queues.\n\n", client.DefaultAddr)
+	client.Describe(w, Flags())
 }
 
 // plainWidth is the width of a picture that goes to a file or a pipe.

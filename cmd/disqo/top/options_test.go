@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/server/servertest"
 )
 
@@ -14,24 +15,24 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	o, err := parse(nil)
 	require.NoError(t, err)
-	require.Equal(t, options{addr: "127.0.0.1:7711", user: "default", interval: time.Second, color: o.color}, *o)
+	require.Equal(t, options{Options: client.Options{Addr: "127.0.0.1:7711"}, interval: time.Second, color: o.color}, *o)
 	o, err = parse([]string{"--interval", "2s", "[::1]:8000", "-n=5", "--password", "s3cret", "--once", "--user", "me"})
 	require.NoError(t, err)
-	require.Equal(t, options{addr: "[::1]:8000", user: "me", password: "s3cret", interval: 2 * time.Second, once: true, rows: 5, color: o.color}, *o)
+	require.Equal(t, options{
+		Options:  client.Options{Addr: "[::1]:8000", User: "me", Password: "s3cret"},
+		interval: 2 * time.Second, once: true, rows: 5, color: o.color,
+	}, *o)
 }
 
-func TestEnvironment(t *testing.T) {
+func TestColor(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
-	t.Setenv(passwordEnv, "s3cret")
 	o, err := parse(nil)
 	require.NoError(t, err)
 	require.False(t, o.color)
-	require.Equal(t, "s3cret", o.password)
 	t.Setenv("NO_COLOR", "")
-	o, err = parse([]string{"--password", "other"})
+	o, err = parse(nil)
 	require.NoError(t, err)
 	require.True(t, o.color)
-	require.Equal(t, "other", o.password)
 }
 
 // call runs the command without a terminal.
@@ -94,4 +95,20 @@ func TestOnce(t *testing.T) {
 	code, _, complaint = call("--once", s.Addr)
 	require.Equal(t, 1, code)
 	require.Equal(t, "disqo top: "+s.Addr+": connect: connection refused\n", complaint)
+}
+
+func TestOnceByTLS(t *testing.T) {
+	t.Parallel()
+	ca := servertest.NewAuthority(t)
+	cert, key := ca.Issue("broker")
+	s := servertest.Start(t, "--tls-port", "0", "--tls-cert-file", cert, "--tls-key-file", key,
+		"--user", "watcher", "on", ">s3cret", "~*", "+@inspect")
+	addr := "127.0.0.1:" + s.Dial(t).Info("server", "tls_port")
+	args := []string{"--once", "--interval", "100ms", "--user", "watcher", "--password", "s3cret", "--tls", addr}
+	code, out, complaint := call(append(args, "--cacert", ca.File)...)
+	require.Equal(t, 0, code, complaint)
+	require.Contains(t, out, " at "+addr)
+	code, _, complaint = call(args...)
+	require.Equal(t, 1, code)
+	require.Regexp(t, `^disqo top: `+addr+`: tls: .* signed by unknown authority \(--cacert says .*\n$`, complaint)
 }

@@ -69,7 +69,7 @@ func (p *picture) head(width int) []line {
 	if p.paused {
 		first = append(first, span{warn, " paused"})
 	}
-	first = append(first, span{plain, fmt.Sprintf(" at %s   node %s   up %s   every %s", p.addr, id, age(s.number("uptime_in_seconds")), p.interval)})
+	first = append(first, span{plain, fmt.Sprintf(" at %s   node %s   up %s   every %s", p.Addr, id, age(s.number("uptime_in_seconds")), p.interval)})
 	if p.away != "" {
 		first = line{{bad, p.away}}
 	}

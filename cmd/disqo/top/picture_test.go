@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/disqo/disqo/cmd/disqo/client"
 )
 
 const (
@@ -37,7 +39,7 @@ func full() *picture {
 			{name: "日本語のとても長いキューの名前です", pause: "in"},
 		}}
 	}
-	p := &picture{options: &options{addr: defaultAddr, interval: time.Second}, by: byLength}
+	p := &picture{options: &options{Options: client.Options{Addr: client.DefaultAddr}, interval: time.Second}, by: byLength}
 	p.take(s(then, 0, 0))
 	p.take(s(then.Add(time.Second), 34567, 5))
 	return p
@@ -58,7 +60,7 @@ func TestPictures(t *testing.T) {
 	away.miss(errors.New("127.0.0.1:7711: connect: connection refused"), time.Second)
 	paused := full()
 	paused.paused, paused.by, paused.options.rows = true, byName, 2
-	loading := &picture{options: &options{addr: defaultAddr, interval: 2 * time.Second}, by: byIn}
+	loading := &picture{options: &options{Options: client.Options{Addr: client.DefaultAddr}, interval: 2 * time.Second}, by: byIn}
 	loading.take(&sample{info: map[string]string{"disqo_version": "0.1.0", "loading": "1", "loading_loaded_perc": "43", "aof_state": "loading"}})
 	for name, test := range map[string]struct {
 		*picture

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/disqo/disqo/cmd/disqo/client"
 )
 
 const (
@@ -36,8 +38,8 @@ type queue struct {
 var errShape = errors.New("a reply has not the form that was expected: is it a disqo?")
 
 // take asks for a sample. While the broker loads its log there is INFO alone.
-func take(ctx context.Context, c *conn) (*sample, error) {
-	replies, err := c.ask(ctx, []string{"INFO"})
+func take(ctx context.Context, c *client.Conn) (*sample, error) {
+	replies, err := c.Ask(ctx, []string{"INFO"})
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func take(ctx context.Context, c *conn) (*sample, error) {
 	if s.info["loading"] == "1" {
 		return s, nil
 	}
-	if replies, err = c.ask(ctx, []string{"CLUSTER", "NODES"}); err != nil {
+	if replies, err = c.Ask(ctx, []string{"CLUSTER", "NODES"}); err != nil {
 		return nil, err
 	}
 	if text, ok = replies[0].(string); !ok {
@@ -70,10 +72,10 @@ func take(ctx context.Context, c *conn) (*sample, error) {
 }
 
 // scan returns the names of queues, each once.
-func (s *sample) scan(ctx context.Context, c *conn) (names []string, err error) {
+func (s *sample) scan(ctx context.Context, c *client.Conn) (names []string, err error) {
 	seen, cursor := make(map[string]bool), "0"
 	for range scansMax {
-		replies, err := c.ask(ctx, []string{"QSCAN", cursor, "COUNT", strconv.Itoa(scanPage)})
+		replies, err := c.Ask(ctx, []string{"QSCAN", cursor, "COUNT", strconv.Itoa(scanPage)})
 		if err != nil {
 			return nil, err
 		}
@@ -100,12 +102,12 @@ func (s *sample) scan(ctx context.Context, c *conn) (names []string, err error) 
 }
 
 // stat asks about queues; those that are gone by now are left out.
-func (s *sample) stat(ctx context.Context, c *conn, names []string) error {
+func (s *sample) stat(ctx context.Context, c *client.Conn, names []string) error {
 	commands := make([][]string, len(names))
 	for i, name := range names {
 		commands[i] = []string{"QSTAT", name, "FULL"}
 	}
-	replies, err := c.ask(ctx, commands...)
+	replies, err := c.Ask(ctx, commands...)
 	if err != nil {
 		return err
 	}

@@ -2,19 +2,21 @@ package top
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/server/servertest"
 )
 
 // sampled takes one sample.
 func sampled(t *testing.T, addr string) *sample {
 	t.Helper()
-	b := &broker{options: &options{addr: addr}}
+	b := &broker{options: &options{Options: client.Options{Addr: addr}}}
 	defer b.drop()
 	s, err := b.sample(t.Context())
 	require.NoError(t, err)
@@ -115,7 +117,13 @@ func TestNodes(t *testing.T) {
 func TestSampleOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []string{":1\r\n", "*0\r\n", "$-1\r\n"} {
-		_, err := take(soon(t), answering(t, answer))
+		l, b := silent(t)
+		go func() {
+			if nc, err := l.Accept(); err == nil {
+				_, _ = io.WriteString(nc, answer)
+			}
+		}()
+		_, err := b.sample(t.Context())
 		require.ErrorIs(t, err, errShape)
 	}
 }

@@ -1,4 +1,4 @@
-package top
+package client
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 
 // answering returns a connection to something that answers with these bytes, and
 // then ends.
-func answering(t *testing.T, answer string) *conn {
+func answering(t *testing.T, answer string) *Conn {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { _ = ours.Close() })
@@ -23,7 +23,7 @@ func answering(t *testing.T, answer string) *conn {
 		_, _ = io.WriteString(theirs, answer)
 		_ = theirs.Close()
 	}()
-	return &conn{nc: ours, r: bufio.NewReaderSize(ours, readBytes)}
+	return &Conn{nc: ours, r: bufio.NewReaderSize(ours, readBytes)}
 }
 
 func soon(t *testing.T) context.Context {
@@ -46,7 +46,7 @@ func TestReplies(t *testing.T) {
 		"*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n": []any{[]any{[]any{[]any{int64(1)}}}},
 		"+" + strings.Repeat("x", 60000) + "\r\n": strings.Repeat("x", 60000),
 	} {
-		got, err := answering(t, answer).ask(soon(t), []string{"PING"})
+		got, err := answering(t, answer).Ask(soon(t), []string{"PING"})
 		require.NoError(t, err, "%.80q", answer)
 		require.Equal(t, []any{want}, got)
 	}
@@ -64,57 +64,16 @@ func TestRepliesOfOthers(t *testing.T) {
 		"\n":                                   not,
 		"$99999999999\r\n":                     not, // what it takes to keep is not asked for
 		"$-2\r\n":                              not,
-		"$x\r\n":                               not,
+		"$x\r\n":                               not + `"$x"`,
 		"*99999999\r\n":                        not,
 		strings.Repeat("*1\r\n", 9):            not,
 		":1x\r\n":                              not,
 		strings.Repeat("x", 2*readBytes):       not,
-		"":                                     "EOF",
+		"":                                     "EOF; does the port speak TLS?",
 		"$5\r\nabc":                            "unexpected EOF",
 		"*2\r\n:1\r\n":                         "EOF",
 	} {
-		_, err := answering(t, answer).ask(soon(t), []string{"PING"})
+		_, err := answering(t, answer).Ask(soon(t), []string{"PING"})
 		require.ErrorContains(t, err, want, "%.80q", answer)
-	}
-}
-
-// silent returns something that takes connections, by the kernel, and says nothing.
-func silent(t *testing.T) (net.Listener, *broker) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	return l, &broker{options: &options{addr: l.Addr().String()}}
-}
-
-// A broker that says nothing is not waited for, neither beyond the deadline nor
-// when the user has seen enough.
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	_, b := silent(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, err := b.sample(ctx)
-	require.ErrorContains(t, err, "timeout")
-
-	l, b := silent(t)
-	ctx, cancel = context.WithCancel(t.Context())
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		_, err := b.sample(ctx)
-		done <- err
-	}()
-	nc, err := l.Accept()
-	require.NoError(t, err)
-	defer func() { _ = nc.Close() }()
-	_, err = nc.Read(make([]byte, 100)) // INFO
-	require.NoError(t, err)
-	cancel()
-	select {
-	case err = <-done:
-		require.Error(t, err)
-	case <-time.After(longestAnswer - time.Second):
-		require.Fail(t, "still waiting")
 	}
 }
