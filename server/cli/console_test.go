@@ -46,6 +46,8 @@ var notByTestConsole = map[string]map[string]string{
 		"curl -d 'hello' http://127.0.0.1:8711/v1/queues/mail/jobs": "TestCurl, which knows what it prints",
 	},
 	"docs/operations.md": {
+		"redis-cli -p 7711 BACKUP backup-monday                          ": "TestBackupAsDocumented of server/durable, which has other directories",
+		"disqo-check-aof /mnt/backups/monday/backup-monday":                "the same",
 		"disqo top                                        # the broker on": "needs a terminal, and brokers elsewhere: the tests of cmd/disqo/top have each of these options",
 		"disqo completion bash > /etc/bash_completion.d/disqo            ": "changes the machine: TestCompletion of cmd/disqo has each of these shells",
 	},

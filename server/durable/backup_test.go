@@ -222,7 +222,7 @@ func TestBackupAsDocumented(t *testing.T) {
 	_, section, found := strings.Cut(string(page), "\n## Backup\n")
 	require.True(t, found)
 	section, _, _ = strings.Cut(section, "\n## ")
-	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(section, -1)
+	blocks := regexp.MustCompile("(?ms)^```console\n(.*?)^```$").FindAllStringSubmatch(section, -1)
 	require.Len(t, blocks, 2)
 
 	dir, disk, bin := t.TempDir(), t.TempDir(), t.TempDir()
