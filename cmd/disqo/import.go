@@ -18,7 +18,7 @@ const (
 	importUsage = `Usage: disqo import-disque [options] file.aof ...
 
 Puts the jobs that are live at the end of an append-only file of Disque into a
-running broker. Stop Disque first. Of a cluster name the files of all its nodes at
+running broker, or a new append-only file (--into). Stop Disque first. Of a cluster name the files of all its nodes at
 once: a job that several of them have is put once. The jobs get new ids; they keep
 queue, body, RETRY, REPLICATE, and what is left of TTL and DELAY.
 
@@ -43,7 +43,7 @@ const (
 type importOptions struct {
 	client.Options
 	files                     []string
-	ledger                    string
+	ledger, into              string
 	replicate                 uint
 	dryRun, rewritten, resume bool
 }
@@ -78,6 +78,8 @@ func importFlags(o *importOptions) *flag.FlagSet {
 	f.SetOutput(io.Discard)
 	f.StringVar(&o.Addr, "to", client.DefaultAddr, "`host:port` of the broker; without it "+client.DefaultAddr)
 	o.Flags(f)
+	f.StringVar(&o.into, "into", "", "`directory` to make a new append-only file in, for a broker that is started with it as dir and appendonly yes; "+
+		"no broker runs meanwhile, and each job is on that one node")
 	f.BoolVar(&o.dryRun, "dry-run", false, "only say which jobs there are, and what would be lost")
 	f.UintVar(&o.replicate, "replicate", 0, "at most this `number` of copies of each job")
 	f.BoolVar(&o.rewritten, "rewritten", false, "the file was written by SHUTDOWN REWRITE-AOF: put also jobs with RETRY 0 that it shows as "+
@@ -100,7 +102,14 @@ func parseImport(args []string) (*importOptions, error) {
 	if o.ledger == "" {
 		o.ledger = o.files[0] + ".imported"
 	}
-	return o, o.Complete()
+	if err := o.Complete(); err != nil || o.into == "" {
+		return o, err
+	}
+	if o.Addr != client.DefaultAddr || o.User != "" || o.TLS || o.replicate > 1 {
+		return nil, errors.New("--into asks no broker, and makes the file of one node: leave out --to, --user, --tls and --replicate")
+	}
+	o.replicate = 1
+	return o, nil
 }
 
 // run reads the files and puts their jobs.
@@ -121,7 +130,7 @@ func (im *importer) run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second one kills
-	put, err := im.put(ctx, p)
+	put, err := im.putInto(ctx, p)
 	if put == nil {
 		fmt.Fprintf(im.stderr, "disqo: import-disque: nothing was put: %v\n", err)
 		return importFailed

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
+	"github.com/disqo/disqo/cmd/disqo/client"
 	"github.com/disqo/disqo/server/disqueaof"
 )
 
@@ -17,6 +19,20 @@ const (
 
 var errInterrupted = errors.New("interrupted")
 
+// putInto puts the jobs of a plan where they are to be put. Without an outcome none was.
+func (im *importer) putInto(ctx context.Context, p *plan) (*outcome, error) {
+	if im.into == "" {
+		return im.put(ctx, p)
+	}
+	b, err := startInner(im.into, im.resume, im.stderr)
+	if err != nil {
+		return nil, err
+	}
+	im.Options = client.Options{Addr: b.addr}
+	o, err := im.put(ctx, p)
+	return o, errors.Join(err, b.stop())
+}
+
 // put puts the jobs of a plan into the broker. Without an outcome none was put.
 func (im *importer) put(ctx context.Context, p *plan) (*outcome, error) {
 	b, err := dialBroker(ctx, &im.Options)
@@ -28,7 +44,7 @@ func (im *importer) put(ctx context.Context, p *plan) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outcome{to: im.Addr, ledger: im.ledger}
+	o := &outcome{to: cmp.Or(im.into, im.Addr), ledger: im.ledger}
 	jobs := o.skip(p.jobs, l)
 	o.left = len(jobs)
 	m := newMeter(im.stderr, im.now)

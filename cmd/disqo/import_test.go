@@ -252,3 +252,43 @@ func TestImportByTLS(t *testing.T) {
 	require.Equal(t, importDone, code, complaint)
 	require.Equal(t, 30, registered(t, c))
 }
+
+// Without a broker a new append-only file is made, which a broker is started with.
+func TestImportIntoANewFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files := unpack(t, dir, "stopped.aof")
+	into := filepath.Join(dir, "new", "node")
+	code, out, complaint := imports(t, "--into", into, "--rewritten", files[0])
+	require.Equal(t, importDone, code, complaint)
+	require.Empty(t, complaint)
+	require.Contains(t, out, "70 jobs put into "+into)
+	c := servertest.Start(t, "--dir", into, "--appendonly", "yes").Dial(t)
+	ids, jobs := newIDs(t, files[0]+".imported"), shown(t, c)
+	require.Len(t, jobs, 70)
+	for _, old := range originals(t, "stopped.manifest") {
+		if old.queue != "once" || old.state != "active" {
+			same(t, old, jobs[ids[old.id]])
+		}
+	}
+
+	code, _, complaint = imports(t, "--into", into, "--resume", files[0])
+	require.Equal(t, importFailed, code)
+	require.Regexp(t, `^disqo: import-disque: nothing was put: --into: .*another process`, complaint, "the broker still has it")
+	for _, args := range [][]string{{"--to", "127.0.0.1:1"}, {"--replicate", "2"}} {
+		_, err := parseImport(append(args, "--into", into, files[0]))
+		require.ErrorContains(t, err, "leave out --to")
+	}
+}
+
+// An append-only file that is there already is not added to.
+func TestImportIntoAnOldFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files := unpack(t, dir, "stopped.aof")
+	code, _, complaint := imports(t, "--into", dir, files[0])
+	require.Equal(t, importDone, code, complaint)
+	code, _, complaint = imports(t, "--into", dir, "--progress", filepath.Join(dir, "other"), files[0])
+	require.Equal(t, importFailed, code)
+	require.Contains(t, complaint, "there is an append-only file in "+dir)
+}
