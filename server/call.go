@@ -81,7 +81,8 @@ func (f front) Call(ctx context.Context, who httpapi.Login, from string, command
 		c.end()
 		return nil, err
 	}
-	return &httpapi.Answer{Values: values, Done: c.done}, nil
+	also := func(ctx context.Context, commands ...[][]byte) error { return c.do(ctx, commands) }
+	return &httpapi.Answer{Values: values, Also: also, Done: c.done}, nil
 }
 
 // do executes commands and waits until what they say is safe in the log.

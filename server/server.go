@@ -360,7 +360,11 @@ func (s *Server) stop() error {
 			c.kill()
 		}
 		s.closeHTTP()
-		<-closed
+		select {
+		case <-closed:
+		case <-time.After(abortMost):
+			s.log.Warn("requests are still being executed; what they did is not answered")
+		}
 	}
 	if most > 0 {
 		s.handOver(max(time.Until(until), handOverLeast))

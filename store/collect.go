@@ -78,8 +78,11 @@ func again(tries uint8) int64 { return min(collectMost, int64(collectFirst)<<tri
 func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
 	h := s.index.find(&m.ID)
 	if h == 0 {
-		if !m.Holders.Empty() {
+		switch {
+		case !m.Holders.Empty():
 			s.dropDummy(&m.ID) // one of the holders knows, and collects
+		case m.Flags&FlagEnding != 0:
+			s.dummyAck(now, &m.ID, fx)
 		}
 		s.tell(now, SetOf(from), MsgGotAck, &m.ID, fx)
 		return
@@ -195,6 +198,12 @@ func (s *Shard) dropped(now int64, from uint16, m *Message, fx *Effects) {
 	}
 	s.learn(h, m.Holders, fx) // one of them may be new
 	s.without(now, h, from, fx)
+	if c := s.slots.copies(h); s.view.Ending && c != nil && c.flags&flagDrain != 0 {
+		s.declined(from)
+		s.lift(h)
+		c.flags, c.ptime = c.flags&^flagDrain, 0 // the next round asks another one
+		s.lay(h)
+	}
 }
 
 // without takes a node out of the holders of a job.

@@ -46,6 +46,7 @@ const (
 	flagMoved                // an at-most-once job that another node has: it was given away or is kept for it, not delivered
 	flagDrain                // another node is asked to take this one's copy
 	flagWide                 // Shard.wide has more of holders and confirmed
+	flagGiven                // this node, which is about to end, gave it away and was not told yet that it was taken; see Retire
 )
 
 // copiesSize is the bytes of copies, and what they cost in the accounts.

@@ -26,12 +26,12 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 	if c.leased(j, now) && !held && !s.view.Ending || c.flags&flagDrain != 0 || len(fx.Outbox.Buf) >= mailMost {
 		return
 	}
-	to := s.pick(1, s.holders(h).Or(s.strangers(h)))
+	to := s.pick(1, s.holders(h).Or(s.strangers(h)).Or(s.unwilling))
 	switch {
-	case c.flags&flagOrigin != 0 && !to.Empty():
+	case c.flags&flagOrigin != 0 && !to.Empty() && !s.view.Ending:
 		return // first let it have all its copies
 	case to.Empty():
-		to = s.others(h).And(s.view.Linked)
+		to = s.others(h).And(s.view.Linked).Minus(s.unwilling)
 		if !to.Empty() {
 			to = SetOf(to.at(int(s.random() % uint64(to.Len()))))
 		}

@@ -163,19 +163,33 @@ func (s *Shard) giveJob(now int64, h uint32, to uint16, fx *Effects) {
 		c.state(saidQueued)
 		c.who, c.until, c.asked = to, j.qtime, askNobody // it has not said so itself yet
 	}
+	if s.view.Ending && j.retry > 0 {
+		c.flags |= flagGiven
+	}
 	s.lay(h)
 	s.noteSet(h, j.retry == 0, fx)
 	job := s.look(h)
 	job.NextQueue = 0
 	s.send(now, SetOf(to), j.retry == 0, &Message{
-		Kind: MsgYourJob, ID: j.id, Turn: c.turn, Number: c.number, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
+		Kind: MsgYourJob, Flags: s.ending(), ID: j.id, Turn: c.turn, Number: c.number, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
 		Terms: s.termsOf(h),
 	}, fx)
 }
 
 // Refuse tells the giver of a job that it was not taken, and whether there is a
-// copy of it here.
+// copy of it here. Who asked to hold a copy hears of it if its process is about to end.
 func (s *Shard) Refuse(now int64, from uint16, m *Message, fx *Effects) {
+	switch {
+	case m.Kind != MsgReplJob:
+	case s.index.find(&m.ID) != 0:
+		_ = s.hold(now, from, m, fx) // it takes no room
+		return
+	default:
+		if m.Flags&FlagEnding != 0 {
+			s.send(now, SetOf(from), false, &Message{Kind: MsgDropped, ID: m.ID}, fx)
+		}
+		return
+	}
 	var flags uint8
 	if s.index.find(&m.ID) != 0 {
 		flags = FlagKnown
@@ -194,6 +208,8 @@ func (s *Shard) refused(now int64, from uint16, m *Message, fx *Effects) {
 	if c == nil || c.turn != m.Turn || j.state != Active || !moved && (c.said != saidQueued || c.who != from) {
 		return
 	}
+	s.declined(from)
+	c.flags &^= flagGiven
 	if moved {
 		s.takeBack(h, j, c)
 	}
@@ -250,10 +266,10 @@ func (s *Shard) take(now int64, from uint16, m *Message, fx *Effects) error {
 		s.put(h, fx)
 		s.imported(now, q, from)
 		s.serve(now, q, fx)
-	} else if !s.takeKnown(now, h, from, m, fx) {
-		return nil
+	} else if !s.takeKnown(now, h, from, m, fx) && (once || s.slots.get(h).state == Acked) {
+		return nil // an acknowledgement is an answer
 	}
-	if once {
+	if once || m.Flags&FlagEnding != 0 {
 		s.send(now, SetOf(from), true, &Message{Kind: MsgGotJob, ID: m.ID, Turn: m.Turn}, fx)
 	}
 	return nil

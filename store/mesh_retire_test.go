@@ -139,3 +139,78 @@ func TestAckOfALoneLeaseWhileItsNodeIsAway(t *testing.T) {
 	}
 	require.Zero(t, m.jobs(), "within a second of its coming")
 }
+
+// Who stops waits for the answers: what a node refuses goes to another, also if the answer
+// comes late, and that is not asked again.
+func TestRetireAsksAnotherNode(t *testing.T) {
+	t.Parallel()
+	for _, keeps := range []bool{true, false} {
+		m := newMesh(t, 4)
+		a, full := m.nodes[0], m.nodes[1]
+		m.slow = map[[2]int]int64{{0, 1}: 15, {1, 0}: 15}
+		full.do(func(s *Shard) {
+			require.NoError(t, s.SetPause(m.now, []byte("q"), PauseIn|PauseOut, false, &full.fx))
+		})
+		for range 30 {
+			a.put(m.spec("q", "x", 1, 1, 300))
+		}
+		m.pass(100)
+		m.sent = map[Kind]int{}
+		a.retire(keeps)
+		require.LessOrEqual(t, m.sent[MsgYourJob]+m.sent[MsgReplJob], 60)
+		require.Len(t, append(m.nodes[2].take("q", 100), m.nodes[3].take("q", 100)...), 30)
+	}
+}
+
+// A taker that never answers does not keep a job: it is taken back, and given to another.
+func TestRetireTakesBackWhatNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	a := m.nodes[0]
+	for range 20 {
+		a.put(m.spec("q", "x", 1, 1, 300))
+	}
+	m.part([]int{0}, []int{1})
+	a.retire(true)
+	got := append(m.nodes[2].take("q", 100), m.nodes[1].take("q", 100)...)
+	require.Len(t, got, 20)
+}
+
+// A job that is at most once and was given to a consumer's node just before is not
+// forgotten: it may come back.
+func TestRetireWaitsForWhatWasGiven(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	a, b := m.nodes[0], m.nodes[1]
+	a.put(m.spec("q", "once", 1, 1, 0))
+	num, _ := a.s.limits.Roll.Number(b.id)
+	b.do(func(s *Shard) {
+		require.NoError(t, s.SetPause(m.now, []byte("q"), PauseIn|PauseOut, false, &b.fx))
+	})
+	m.slow = map[[2]int]int64{{0, 1}: 15, {1, 0}: 15}
+	a.do(func(s *Shard) {
+		_ = s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Count: 1}, &a.fx)
+	})
+	a.retire(false)
+	require.Equal(t, []string{"once"}, m.nodes[2].take("q", 1))
+}
+
+// The acknowledgement of a job whose node is away outlives that the node stops where it was
+// given.
+func TestRetireEntrustsAcks(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	n, b := m.nodes[0], m.nodes[1]
+	id, _ := n.put(m.spec("q", "lone", 1, 1, 30))
+	require.Len(t, n.take("q", 1), 1)
+	records := image(n)
+	n.retire(true)
+	m.pass(1000)
+	require.False(t, b.ack(id))
+	m.pass(3000)
+	b.retire(true)
+	n.alive = true
+	relog(n, Trust{Complete: true, Peers: true}, records...)
+	m.pass(60_000)
+	require.Empty(t, n.take("q", 1))
+}

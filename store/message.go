@@ -49,6 +49,7 @@ const (
 	FlagForced              // of QUEUED: a client wanted it, a lease ends
 	FlagWaiting             // of NEEDJOBS: a consumer is blocked
 	FlagHeld                // of LEASED and WORKING: no consumer has it, it waits after a failure
+	FlagEnding              // the sender's process is about to end; of REPLJOB and YOURJOB: say in any case whether it was taken; of SETACK: keep it if the job is unknown
 )
 
 // Message is what nodes say to each other about a job or a queue. Which fields

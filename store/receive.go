@@ -9,7 +9,11 @@ func (s *Shard) Receive(now int64, from uint16, m *Message, fx *Effects) error {
 	}
 	switch m.Kind {
 	case MsgReplJob:
-		return s.hold(now, from, m, fx)
+		err := s.hold(now, from, m, fx)
+		if err != nil {
+			s.Refuse(now, from, m, fx)
+		}
+		return err
 	case MsgGotJob:
 		s.got(now, from, m, fx)
 	case MsgEnqueue:

@@ -115,6 +115,7 @@ type Shard struct {
 	dummies   map[ID]*dummy
 	dummyNext int64             // when the first of them is to be looked at, or before
 	owing     bool              // there are jobs that wait for Rouse
+	unwilling Set               // nodes that took no job of this one while its process is about to end
 	waited    *queue            // the first of those with waiters
 	hungry    map[string]hunger // nodes that wait for jobs, by queue
 
@@ -144,6 +145,7 @@ func (s *Shard) reset(now int64) {
 	s.tells = map[uint32]Set{}
 	s.wide, s.adders, s.dummies = nil, map[uint32]Adder{}, map[ID]*dummy{}
 	s.dummyNext, s.waited, s.owing = mostTime, nil, false
+	s.unwilling = Set{}
 	s.hungry = map[string]hunger{}
 }
 

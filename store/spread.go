@@ -72,7 +72,7 @@ func (s *Shard) sendCopy(now int64, h uint32, to Set, fx *Effects) {
 		to = to.And(s.view.Terms) // others would deliver it
 	}
 	s.send(now, to, false, &Message{
-		Kind: MsgReplJob, ID: j.ID, Number: s.slots.copies(h).number, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j,
+		Kind: MsgReplJob, Flags: s.ending(), ID: j.ID, Number: s.slots.copies(h).number, Nacks: j.Nacks, Extra: j.Extra, Holders: s.holders(h), Job: j,
 		Terms: s.termsOf(h),
 	}, fx)
 }
@@ -107,6 +107,8 @@ func (s *Shard) got(now int64, from uint16, m *Message, fx *Effects) {
 	j, c := s.slots.get(h), s.slots.copies(h)
 	switch {
 	case c == nil || j.state == Acked:
+	case c.flags&flagGiven != 0 && c.turn == m.Turn:
+		c.flags &^= flagGiven
 	case c.flags&flagMoved != 0:
 		if c.turn == m.Turn {
 			s.remove(now, h, fx)

@@ -1,6 +1,7 @@
 package clustered
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -92,4 +93,30 @@ func TestStopIsSeenByProbes(t *testing.T) {
 	cutOff(gates, 1, false)
 	id(t, c.Raw())
 	c.Closed()
+}
+
+// Who takes an element by RestMQ, and reads slowly, while the node stops has it, and it
+// does not come again.
+func TestStopWhileAnElementIsRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	directives := []string{"--dir", dir, "--appendonly", "yes", "--http-port", "0", "--max-job-size", "64mb"}
+	s := servertest.Start(t, directives...)
+	c := s.Dial(t)
+	c.Job("q", strings.Repeat("x", 32<<20), "RETRY", "1")
+	nc, err := net.Dial("tcp", "127.0.0.1:"+c.Info("server", "http_port"))
+	require.NoError(t, err)
+	defer func() { _ = nc.Close() }()
+	_, err = nc.Write([]byte("GET /q/q HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"))
+	require.NoError(t, err)
+	one := make([]byte, 1)
+	_, err = io.ReadFull(nc, one)
+	require.NoError(t, err)
+	s.Broker.Shutdown()
+	c.Closed()
+	_, err = io.Copy(io.Discard, nc)
+	require.NoError(t, err)
+	s.Stop(t)
+	c = servertest.Start(t, directives...).Dial(t)
+	require.Equal(t, "0", c.Info("jobs", "registered_jobs"))
 }

@@ -55,6 +55,8 @@ type Login any
 // Fault or []any of these.
 type Answer struct {
 	Values []any
+	// Also executes more commands as the same client, before Done.
+	Also func(ctx context.Context, commands ...[][]byte) error
 	// Done says whether the client began to be written to, and whether it was told
 	// all: jobs that it did not get go back.
 	Done func(begun, written bool)

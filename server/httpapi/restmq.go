@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -100,10 +101,10 @@ func (g gateway) mqGet(r *http.Request, queue string, wait string) (*Answer, ele
 func (g gateway) mqHand(w http.ResponseWriter, r *http.Request, a *Answer, e element) bool {
 	begun := r.Context().Err() == nil
 	written := begun && answer(w, http.StatusOK, e)
-	a.Done(begun, written)
 	if written {
-		_, _ = g.ask(r, words("ACKJOB", e.Key))
+		_ = a.Also(context.WithoutCancel(r.Context()), words("ACKJOB", e.Key))
 	}
+	a.Done(begun, written)
 	return written
 }
 
@@ -213,11 +214,11 @@ func (g gateway) mqStream(w http.ResponseWriter, r *http.Request) {
 			_, err = w.Write(append(line, '\n'))
 			written = err == nil && control.Flush() == nil
 		}
-		a.Done(begun, written)
-		if !written {
-			return
+		if written {
+			err = a.Also(context.WithoutCancel(r.Context()), words("ACKJOB", e.Key))
 		}
-		if _, err := g.ask(r, words("ACKJOB", e.Key)); err != nil {
+		a.Done(begun, written)
+		if !written || err != nil {
 			return
 		}
 	}

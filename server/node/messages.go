@@ -75,7 +75,7 @@ func (n *Node) receive(from store.NodeID, _ uint64, typ byte, payload []byte) {
 		return
 	}
 	err = n.take(number, m)
-	if kind == store.MsgYourJob && errors.Is(err, errNoRoom) {
+	if (kind == store.MsgYourJob || kind == store.MsgReplJob) && errors.Is(err, errNoRoom) {
 		_ = n.apply(n.byHash(m.Hash()), room{}, &Mark{}, func(s *store.Shard, now int64, fx *store.Effects) { s.Refuse(now, number, m, fx) })
 	}
 }

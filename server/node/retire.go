@@ -27,6 +27,7 @@ type handOver struct {
 const (
 	handOverPause    = 10 * time.Millisecond // between two looks at what is left
 	handOverPatience = 3 * time.Second       // without there being less of it
+	partMost         = time.Second           // until peers have read what they were told, which a frozen one never does
 )
 
 // HandOver has peers go on with the jobs of a node that retired, see
@@ -52,6 +53,8 @@ func (n *Node) HandOver(ctx context.Context) (left int) {
 		case <-ctx.Done():
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, partMost)
+	defer cancel()
 	n.peers.links.Part(ctx)
 	return left
 }
