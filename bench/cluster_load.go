@@ -24,6 +24,7 @@ type manners struct {
 	timeout time.Duration // to connect, and for a reply
 	careful bool          // what was not acknowledged as a node ended is acknowledged at the next, always
 	work    time.Duration // most that some of the jobs take
+	mixed   bool          // jobs have one to three copies, and some are at most once
 }
 
 // workShare is one in how many GETJOBs brings jobs that take a while.
@@ -33,7 +34,7 @@ const workShare = 10
 // seen how long things take.
 var (
 	hasty   = manners{retry: time.Second, add: 400 * time.Millisecond, timeout: 500 * time.Millisecond}
-	patient = manners{retry: 5 * time.Second, add: 4 * time.Second, timeout: 5 * time.Second, careful: true, work: 2 * time.Second}
+	patient = manners{retry: 5 * time.Second, add: 4 * time.Second, timeout: 5 * time.Second, careful: true, work: 2 * time.Second, mixed: true}
 )
 
 // clusterLoad are the clients of a cluster. Each talks to one node at a time,
@@ -60,7 +61,7 @@ func newClusterLoad(check *Checker, ns *nodes, o *ClusterOptions, gentle bool) *
 	}
 	for i := range o.Consumers {
 		rng := rand.New(rand.NewPCG(o.Seed, 2<<32|uint64(i)))
-		take := killConsumer{load: l.deliver, count: 8, rng: rng}
+		take := killConsumer{load: l.deliver, once: l.manners.mixed, count: 8, rng: rng}
 		l.consumers = append(l.consumers, &clusterConsumer{killConsumer: take, of: l, at: hopper{ns: ns, node: i % len(ns.all), timeout: l.manners.timeout}})
 	}
 	return l
@@ -128,6 +129,7 @@ type clusterProducer struct {
 	at   hopper
 	pace time.Duration
 	body []byte
+	sent int
 }
 
 func (p *clusterProducer) run(ctx context.Context) {
@@ -153,11 +155,21 @@ func (p *clusterProducer) run(ctx context.Context) {
 // was added that was answered with NOREPL is unknown, as if there had been no
 // answer.
 func (p *clusterProducer) add(c *conn) error {
-	n := p.load.check.Send(false)
+	m := &p.load.manners
+	p.sent++
+	once, copies := m.mixed && p.sent%onceShare == 0, 3
+	if m.mixed {
+		copies = 1 + p.sent%3
+	}
+	n := p.load.check.Send(once)
 	p.body = appendBody(p.body[:0], n)
-	m, begun := &p.load.manners, time.Now()
-	c.command("ADDJOB", clusterQueue, string(p.body), strconv.FormatInt(m.add.Milliseconds(), 10),
-		"REPLICATE", "3", "RETRY", strconv.FormatInt(int64(m.retry/time.Second), 10))
+	begun, wait := time.Now(), strconv.FormatInt(m.add.Milliseconds(), 10)
+	if once {
+		c.command("ADDJOB", clusterQueue, string(p.body), wait, "REPLICATE", "1", "RETRY", "0")
+	} else {
+		c.command("ADDJOB", clusterQueue, string(p.body), wait,
+			"REPLICATE", strconv.Itoa(copies), "RETRY", strconv.FormatInt(int64(m.retry/time.Second), 10))
+	}
 	if err := c.flush(); err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ func (r *TortureRun) judgeCluster() {
 	default:
 		r.fail("%d duplicates without a fault", r.Verdict.Duplicates)
 	}
+	if gentle(r.Name) {
+		r.fail("%d ADDJOBs answered with NOREPL without a fault", c.NoRepl)
+	}
 	if gentle(r.Name) && c.Slowest > slowMost {
 		r.Failures = append(r.Failures, fmt.Sprintf("an ADDJOB took %s without a fault, more than %s", c.Slowest, slowMost))
 	}

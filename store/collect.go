@@ -79,6 +79,8 @@ func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
 	h := s.index.find(&m.ID)
 	if h == 0 {
 		switch {
+		case s.view.Ending:
+			return // it may have been given away: who has it now is on its way to the holders
 		case !m.Holders.Empty():
 			s.dropDummy(&m.ID) // one of the holders knows, and collects
 		case m.Flags&FlagEnding != 0:
@@ -102,7 +104,9 @@ func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
 		s.collect(now, h, fx)
 		return
 	}
-	s.send(now, SetOf(from), true, &Message{Kind: MsgGotAck, Flags: FlagKnown, ID: m.ID}, fx)
+	if !dummy || !s.view.Ending { // who keeps it goes on with that
+		s.send(now, SetOf(from), true, &Message{Kind: MsgGotAck, Flags: FlagKnown, ID: m.ID}, fx)
+	}
 	if loose {
 		s.setConfirmed(h, s.confirmed(h).With(from))
 	}
@@ -196,13 +200,24 @@ func (s *Shard) dropped(now int64, from uint16, m *Message, fx *Effects) {
 	if h == 0 {
 		return
 	}
-	s.learn(h, m.Holders, fx) // one of them may be new
+	s.hearHolders(now, h, m, fx) // one of them may be new
+	if !s.slots.has(h) {
+		return
+	}
 	s.without(now, h, from, fx)
 	if c := s.slots.copies(h); s.view.Ending && c != nil && c.flags&flagDrain != 0 {
 		s.declined(from)
 		s.lift(h)
 		c.flags, c.ptime = c.flags&^flagDrain, 0 // the next round asks another one
 		s.lay(h)
+	}
+}
+
+// hearHolders is told of nodes that hold a job. If it is acknowledged, those that are new
+// here may be so to who collects, too.
+func (s *Shard) hearHolders(now int64, h uint32, m *Message, fx *Effects) {
+	if s.learn(h, m.Holders, fx) && s.slots.get(h).state == Acked {
+		s.collect(now, h, fx)
 	}
 }
 

@@ -58,17 +58,17 @@ func (s *Shard) seek(now int64, id *ID, d *dummy, fx *Effects) {
 }
 
 // hurryDummies has nodes told soon that have not been, as one may have come back that
-// knows the jobs: within dummySoon, so that it does not queue them.
+// knows the jobs: within ackSoon, so that it does not queue them.
 func (s *Shard) hurryDummies(now int64) {
 	for id, d := range s.dummies {
-		if at := now + int64(id[idRand])*dummySoon/256; at < d.ptime {
+		if at := now + int64(id[idRand])*ackSoon/256; at < d.ptime {
 			d.ptime = at
 			s.dummyNext = min(s.dummyNext, at)
 		}
 	}
 }
 
-const dummySoon = 500 // milliseconds
+const ackSoon = 500 // milliseconds
 
 // maker finds the node that made a job among those with a link.
 func (s *Shard) maker(id *ID) (maker uint16, ok bool) {

@@ -214,3 +214,56 @@ func TestRetireEntrustsAcks(t *testing.T) {
 	m.pass(60_000)
 	require.Empty(t, n.take("q", 1))
 }
+
+// A holder that was away hears of an acknowledgement from a node that stops as soon as it is
+// back, and from another one if it is not.
+func TestRetireTellsOfAcks(t *testing.T) {
+	t.Parallel()
+	for _, back := range []bool{true, false} {
+		for _, keeps := range []bool{true, false} {
+			m := newMesh(t, 3)
+			a := m.nodes[0]
+			id, _ := a.put(m.spec("q", "b", 2, 2, 30))
+			m.pass(100)
+			b := m.nodes[1]
+			if _, ok := b.s.Get(&id); !ok {
+				b = m.nodes[2]
+			}
+			records := image(a)
+			a.retire(true)
+			require.Equal(t, []string{"b"}, b.take("q", 1))
+			require.True(t, b.ack(id))
+			m.pass(20_000)
+			if back {
+				a.alive = true
+				relog(a, Trust{Complete: true, Peers: true}, records...)
+			}
+			b.retire(keeps)
+			if !back {
+				a.alive = true
+				relog(a, Trust{Complete: true, Peers: true}, records...)
+			}
+			m.pass(60_000)
+			require.Empty(t, a.take("q", 1), "back %t, keeps %t: %v", back, keeps, m.states(id))
+		}
+	}
+}
+
+// Who comes back is told of acknowledgements soon, not when it is next their turn.
+func TestRouseTellsOfAcks(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	a, b := m.nodes[0], m.nodes[1]
+	id, _ := a.put(m.spec("q", "b", 2, 2, 300))
+	m.pass(100)
+	records := image(b)
+	b.alive = false
+	m.views()
+	require.Equal(t, []string{"b"}, a.take("q", 1))
+	require.True(t, a.ack(id))
+	m.pass(120_000)
+	b.alive = true
+	relog(b, Trust{Complete: true, Peers: true}, records...)
+	m.pass(ackSoon + 10)
+	require.Zero(t, m.jobs())
+}

@@ -32,7 +32,7 @@ func (s *Shard) Receive(now int64, from uint16, m *Message, fx *Effects) error {
 		s.dropped(now, from, m, fx)
 	case MsgHolders:
 		if h := s.index.find(&m.ID); h != 0 {
-			s.learn(h, m.Holders, fx)
+			s.hearHolders(now, h, m, fx)
 		}
 	case MsgNeedJobs:
 		s.give(now, from, m, fx)

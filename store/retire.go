@@ -15,8 +15,8 @@ import (
 // if none can be reached to any, and tells the holders; in the first round also until when
 // a consumer of this node has a job, and where jobs are that it gave away before, as the
 // holders would ask this node. Any other node has all its jobs taken
-// over, as by Drain, also those that a consumer has. Acknowledgements of jobs that are not
-// known here, which no log has, are kept by another node.
+// over, as by Drain, also those that a consumer has. What is acknowledged and has holders
+// that cannot be reached, or that is not known here, another node keeps as that.
 func (s *Shard) Retire(now, pos int64, n int, keeps, first bool, fx *Effects) (next int64, left int) {
 	if first && pos == 0 {
 		s.entrustDummies(now, fx)
@@ -38,13 +38,29 @@ func (s *Shard) retireJob(now int64, h uint32, keeps, first bool, fx *Effects) b
 		return false // nobody waits for it any more
 	case c != nil && c.flags&flagMoved != 0:
 		return true
+	case j.state == Acked:
+		return s.retireAcked(now, h, first, fx)
 	case keeps:
 		return s.retireKept(now, h, j, c, first, fx)
-	case j.state == Acked:
-		return false // its holders were told
 	}
 	s.drainJob(now, h, fx)
 	return s.slots.has(h)
+}
+
+// retireAcked is retireJob for a job that is acknowledged: holders that can be reached shall
+// know, and for those that cannot another node keeps that.
+func (s *Shard) retireAcked(now int64, h uint32, first bool, fx *Effects) bool {
+	if first {
+		id := s.slots.get(h).id
+		s.collect(now, h, fx)
+		if !s.slots.has(h) {
+			return false
+		}
+		if !s.others(h).Minus(s.confirmed(h)).In(s.view.Linked) {
+			s.entrust(now, &id, fx)
+		}
+	}
+	return !s.others(h).Minus(s.confirmed(h)).And(s.view.Linked).Empty()
 }
 
 // retireKept is retireJob for a job that stays on the disk.
@@ -110,12 +126,16 @@ func (s *Shard) declined(from uint16) {
 // entrustDummies has another node keep each acknowledgement of a job that is not known
 // here: the one that knows it may be away.
 func (s *Shard) entrustDummies(now int64, fx *Effects) {
-	if s.view.Linked.Empty() {
-		return
-	}
 	ids := slices.SortedFunc(maps.Keys(s.dummies), func(a, b ID) int { return bytes.Compare(a[:], b[:]) }) // a map has no order
-	for _, id := range ids {
-		to := s.view.Linked.at(int(s.random() % uint64(s.view.Linked.Len())))
-		s.send(now, SetOf(to), true, &Message{Kind: MsgSetAck, Flags: FlagEnding, ID: id}, fx)
+	for i := range ids {
+		s.entrust(now, &ids[i], fx)
+	}
+}
+
+// entrust has another node keep the acknowledgement of a job.
+func (s *Shard) entrust(now int64, id *ID, fx *Effects) {
+	if n := s.view.Linked.Len(); n > 0 {
+		to := s.view.Linked.at(int(s.random() % uint64(n)))
+		s.send(now, SetOf(to), true, &Message{Kind: MsgSetAck, Flags: FlagEnding, ID: *id}, fx)
 	}
 }

@@ -217,16 +217,16 @@ func (s *Shard) probe(now int64, h uint32, fx *Effects) {
 // Rouse goes on with spreading jobs of which no node could take a copy, as now one
 // may, and begins to tell nodes that have begun anew which of the jobs that they hold
 // have died or were put back, as they may have lost that with the end of their logs:
-// of up to n positions from pos on (0 to begin with). Acknowledgements of jobs that are
-// not known here are told soon to nodes that have come. It returns the position to go on
-// from, -1 at the end.
+// of up to n positions from pos on (0 to begin with). Nodes that have come are told soon of
+// acknowledgements that they do not know. It returns the position to go on from, -1 at the
+// end.
 func (s *Shard) Rouse(now, pos int64, n int, reborn Set) int64 {
 	if s.slots.termed == 0 {
 		reborn = Set{}
 	}
 	if pos == 0 {
 		s.hurryDummies(now)
-		if !s.owing && reborn.Empty() {
+		if !s.owing && reborn.Empty() && s.counts.Jobs[ClassAcked] == 0 {
 			return -1
 		}
 		s.owing = false
@@ -235,12 +235,20 @@ func (s *Shard) Rouse(now, pos int64, n int, reborn Set) int64 {
 		if !reborn.Empty() {
 			s.remind(now, h, reborn)
 		}
-		c := s.slots.copies(h)
-		if c == nil || c.flags&flagOrigin == 0 || c.ptime != 0 || s.slots.get(h).state == Acked {
+		c, span := s.slots.copies(h), uint64(rouseSpan)
+		switch {
+		case c == nil:
+			return
+		case s.slots.get(h).state == Acked:
+			if c.tries == 0 || c.ptime < now+ackSoon || s.others(h).Minus(s.confirmed(h)).And(s.view.Linked).Empty() {
+				return // another one collects, or it is soon, or nobody is there to be told
+			}
+			span = ackSoon
+		case c.flags&flagOrigin == 0 || c.ptime != 0:
 			return
 		}
 		s.lift(h)
-		c.ptime, c.tries = now+int64(s.random()%rouseSpan), 0
+		c.ptime, c.tries = now+int64(s.random()%span), min(c.tries, 1)
 		s.lay(h)
 	})
 }

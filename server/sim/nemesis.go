@@ -190,18 +190,18 @@ func (n *nemesis) kill(p *proc, down int64) {
 	n.end(p, p.disk.Kill(), held, down)
 }
 
-// settled reports whether all processes have been at work for a while.
+// settled reports whether all processes are at work and linked to all others, who have
+// heard of that: then the next may be restarted.
 func (n *nemesis) settled() bool {
 	for _, p := range n.s.procs {
-		if !p.alive || p.frozen || p.retired || p.since > n.s.now-calmAfter {
+		if !p.alive || p.frozen || p.retired || !p.link.whole() {
 			return false
 		}
 	}
-	return true
+	return !n.s.net.dirty
 }
 
 const (
-	calmAfter  = 10 * second // after a process was started, before another is restarted
 	stopMost   = 10 * second // until a process that shall stop does, whatever others have taken over
 	stopPause  = 20          // milliseconds between two looks at that
 	clientsOut = 50          // milliseconds until its clients are gone

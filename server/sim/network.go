@@ -225,6 +225,11 @@ func (ls *links) SetPeers(ids []store.NodeID) {
 	}
 }
 
+// whole reports whether there is a connection to every peer.
+func (ls *links) whole() bool {
+	return !slices.ContainsFunc(ls.order, func(l *link) bool { return !l.up })
+}
+
 // idle reports whether nothing is on its way to the peers.
 func (ls *links) idle() bool {
 	return !slices.ContainsFunc(ls.order, func(l *link) bool { return l.up && l.bytes > 0 })

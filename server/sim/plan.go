@@ -195,7 +195,7 @@ func makePlan(r *rand.Rand, w *swarm, nodes int, long int64) (plan []Step) {
 	}
 	restarts := r.IntN(3) == 0
 	if restarts {
-		every(4, opRestart, 8*second)
+		every(8, opRestart, 8*second)
 	}
 	if len(w.faults) > 0 && !(restarts && r.IntN(2) == 0) {
 		for at := w.calm; at < long; at += w.storm + w.calm {
