@@ -24,7 +24,7 @@ type manners struct {
 	timeout time.Duration // to connect, and for a reply
 	careful bool          // what was not acknowledged as a node ended is acknowledged at the next, always
 	work    time.Duration // most that some of the jobs take
-	mixed   bool          // jobs have one to three copies, and some are at most once
+	mixed   bool          // jobs have one to three copies, not three
 }
 
 // workShare is one in how many GETJOBs brings jobs that take a while.
@@ -61,7 +61,7 @@ func newClusterLoad(check *Checker, ns *nodes, o *ClusterOptions, gentle bool) *
 	}
 	for i := range o.Consumers {
 		rng := rand.New(rand.NewPCG(o.Seed, 2<<32|uint64(i)))
-		take := killConsumer{load: l.deliver, once: l.manners.mixed, count: 8, rng: rng}
+		take := killConsumer{load: l.deliver, count: 8, rng: rng}
 		l.consumers = append(l.consumers, &clusterConsumer{killConsumer: take, of: l, at: hopper{ns: ns, node: i % len(ns.all), timeout: l.manners.timeout}})
 	}
 	return l
@@ -129,7 +129,6 @@ type clusterProducer struct {
 	at   hopper
 	pace time.Duration
 	body []byte
-	sent int
 }
 
 func (p *clusterProducer) run(ctx context.Context) {
@@ -156,20 +155,14 @@ func (p *clusterProducer) run(ctx context.Context) {
 // answer.
 func (p *clusterProducer) add(c *conn) error {
 	m := &p.load.manners
-	p.sent++
-	once, copies := m.mixed && p.sent%onceShare == 0, 3
-	if m.mixed {
-		copies = 1 + p.sent%3
-	}
-	n := p.load.check.Send(once)
+	n, begun := p.load.check.Send(false), time.Now()
 	p.body = appendBody(p.body[:0], n)
-	begun, wait := time.Now(), strconv.FormatInt(m.add.Milliseconds(), 10)
-	if once {
-		c.command("ADDJOB", clusterQueue, string(p.body), wait, "REPLICATE", "1", "RETRY", "0")
-	} else {
-		c.command("ADDJOB", clusterQueue, string(p.body), wait,
-			"REPLICATE", strconv.Itoa(copies), "RETRY", strconv.FormatInt(int64(m.retry/time.Second), 10))
+	copies := 3
+	if m.mixed {
+		copies = 1 + int(n%3)
 	}
+	c.command("ADDJOB", clusterQueue, string(p.body), strconv.FormatInt(m.add.Milliseconds(), 10),
+		"REPLICATE", strconv.Itoa(copies), "RETRY", strconv.FormatInt(int64(m.retry/time.Second), 10))
 	if err := c.flush(); err != nil {
 		return err
 	}
