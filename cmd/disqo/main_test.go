@@ -124,8 +124,9 @@ func TestSignals(t *testing.T) {
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	p := servertest.Exec(t, "--shutdown-timeout", "3600")
-	c := p.Dial(t)
+	c, other := p.Dial(t), p.Dial(t)
 	c.Send(string(servertest.Command("DEBUG", "SLEEP", "3600")))
+	servertest.Until(t, "it sleeps", 20*time.Second, func() bool { return strings.Contains(other.Do("CLIENT", "LIST"), "cmd=debug") })
 	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
 	servertest.Until(t, "it stops", 20*time.Second, func() bool { return strings.Contains(p.Log(), "msg=stopping") })
 	require.True(t, p.Alive(), "a client has yet to be answered")
