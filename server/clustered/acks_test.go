@@ -123,12 +123,12 @@ func TestAckOutlivesACut(t *testing.T) {
 func TestWorkingAndNackElsewhere(t *testing.T) {
 	t.Parallel()
 	s := cluster(t, 3)
-	id := s.c[0].Job("q", "b", "REPLICATE", "3", "RETRY", "1")
+	id := s.c[0].Job("q", "b", "REPLICATE", "3", "RETRY", "3")
 	require.Equal(t, id, one(t, s.c[0], "q").id)
-	tick := time.NewTicker(400 * time.Millisecond)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for i := range 7 {
-		require.Equal(t, ":1\r\n", s.c[1+i%2].Do("WORKING", id))
+	for i := range 5 {
+		require.Equal(t, ":3\r\n", s.c[1+i%2].Do("WORKING", id))
 		<-tick.C
 		require.Equal(t, 3, s.in(id, "active"), "after %d", i)
 	}
