@@ -122,7 +122,7 @@ func (c *clients) found(p *proc, g *gift) *job {
 	}
 	switch {
 	case !s.nemesis.spared(j):
-	case j.acked != 0 && !j.deleted && g.at > j.acked+calmSlack:
+	case j.acked != 0 && !j.deleted && !c.raised(j) && g.at > j.acked+calmSlack:
 		s.fail("undone", j, "node %d delivers %v %d ms after it was acknowledged, without a fault", p.num, j, g.at-j.acked)
 	case j.buried != 0 && !j.deleted && g.at > j.buried+calmSlack:
 		s.fail("dead", j, "node %d delivers %v %d ms after it was buried, without a fault", p.num, j, g.at-j.buried)
@@ -136,6 +136,12 @@ func (c *clients) found(p *proc, g *gift) *job {
 	}
 	j.delivered++
 	return j
+}
+
+// raised reports whether somebody may have put a job back after it was acknowledged, at a
+// node where it was dead and that had not heard of that yet.
+func (c *clients) raised(j *job) bool {
+	return (j.buries > 0 || j.limit > 0) && c.kicked[j.queue] > j.acked
 }
 
 // hasty reports whether the RETRY of a job is too short to ask who has it, where TCP sends
