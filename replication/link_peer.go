@@ -63,7 +63,7 @@ func (p *peer) run() {
 		if p.connect() >= steadyAfter {
 			backoff = minBackoff
 		}
-		if p.links.parting.Load() {
+		if p.links.parting() {
 			return
 		}
 		select {

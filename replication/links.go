@@ -81,8 +81,6 @@ type Links struct {
 	in     map[store.NodeID]*visitor
 	visits int // of all visitors
 
-	parting atomic.Bool // no peer is dialled any more
-
 	strangers *crowd.Places // inbound connections whose node is not known yet
 }
 
@@ -160,7 +158,6 @@ func (l *Links) Part(ctx context.Context) {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.parting.Store(true)
 	var wg sync.WaitGroup
 	for _, p := range *l.peers.Load() {
 		if k := p.link.Load(); k != nil {
@@ -168,6 +165,13 @@ func (l *Links) Part(ctx context.Context) {
 		}
 	}
 	wg.Wait()
+}
+
+// parting reports whether no peer is dialled any more.
+func (l *Links) parting() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
 }
 
 // Close closes all links and returns when the last goroutine has ended. What

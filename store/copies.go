@@ -153,6 +153,9 @@ func (s *Shard) noteHolders(h uint32, fx *Effects) {
 	}
 }
 
+// unconfirmed returns the other holders of a job that did not confirm; see copies.
+func (s *Shard) unconfirmed(h uint32) Set { return s.others(h).Minus(s.confirmed(h)) }
+
 func (s *Shard) setConfirmed(h uint32, to Set) {
 	c := s.addCopies(h)
 	c.confirmed = to.low
@@ -255,16 +258,18 @@ func (s *Shard) random() uint64 {
 	return z ^ z>>31
 }
 
+// anyOf returns one of a set that is not empty, at random.
+func (s *Shard) anyOf(set Set) uint16 { return set.at(int(s.random() % uint64(set.Len()))) }
+
 // pick returns up to n of the nodes that could take a copy, those with a link
 // first, beginning anywhere.
 func (s *Shard) pick(n int, not Set) Set {
 	var out Set
 	for _, from := range [...]Set{s.view.Linked.And(s.view.Reachable), s.view.Reachable.Minus(s.view.Linked)} {
 		from = from.Minus(not)
-		for k := from.Len(); k > 0 && n > 0; k-- {
-			x := from.at(int(s.random() % uint64(k)))
+		for ; !from.Empty() && n > 0; n-- {
+			x := s.anyOf(from)
 			from, out = from.Without(x), out.With(x)
-			n--
 		}
 	}
 	return out

@@ -33,7 +33,7 @@ func (s *Shard) drainJob(now int64, h uint32, fx *Effects) {
 	case to.Empty():
 		to = s.others(h).And(s.view.Linked).Minus(s.unwilling)
 		if !to.Empty() {
-			to = SetOf(to.at(int(s.random() % uint64(to.Len()))))
+			to = SetOf(s.anyOf(to))
 		}
 	}
 	if to.Empty() {

@@ -134,8 +134,7 @@ func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 		count = max(1, q.jobs.Len()/2)
 	}
 	for begun := len(fx.Outbox.Buf); count > 0 && s.suits(q, from) && len(fx.Outbox.Buf)-begun < needBytes; count-- {
-		h, _ := q.jobs.Min()
-		s.giveJob(now, h, from, fx)
+		s.giveFirst(now, q, from, fx)
 	}
 }
 
@@ -143,6 +142,12 @@ func (s *Shard) give(now int64, from uint16, m *Message, fx *Effects) {
 func (s *Shard) suits(q *queue, node uint16) bool {
 	h, ok := q.jobs.Min()
 	return ok && !s.strangers(h).Has(node)
+}
+
+// giveFirst hands the first job of a queue to a node.
+func (s *Shard) giveFirst(now int64, q *queue, to uint16, fx *Effects) {
+	h, _ := q.jobs.Min()
+	s.giveJob(now, h, to, fx)
 }
 
 // giveJob hands a queued job to a node. A job that is at least once stays here as a

@@ -47,8 +47,7 @@ func (s *Shard) feed(now int64, q *queue, fx *Effects) {
 		to := h[0]
 		h = h[1:]
 		if now-to.at <= hungryLasts && s.view.Linked.Has(to.node) && s.suits(q, to.node) {
-			h, _ := q.jobs.Min()
-			s.giveJob(now, h, to.node, fx)
+			s.giveFirst(now, q, to.node, fx)
 		}
 	}
 	if len(h) == 0 {

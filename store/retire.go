@@ -56,11 +56,11 @@ func (s *Shard) retireAcked(now int64, h uint32, first bool, fx *Effects) bool {
 		if !s.slots.has(h) {
 			return false
 		}
-		if !s.others(h).Minus(s.confirmed(h)).In(s.view.Linked) {
+		if !s.unconfirmed(h).In(s.view.Linked) {
 			s.entrust(now, &id, fx)
 		}
 	}
-	return !s.others(h).Minus(s.confirmed(h)).And(s.view.Linked).Empty()
+	return !s.unconfirmed(h).And(s.view.Linked).Empty()
 }
 
 // retireKept is retireJob for a job that stays on the disk.
@@ -100,7 +100,7 @@ func (s *Shard) giveAway(now int64, h uint32, j *slot, fx *Effects) bool {
 	if known := to.And(s.others(h)); !known.Empty() {
 		to = known
 	}
-	taker := to.at(int(s.random() % uint64(to.Len())))
+	taker := s.anyOf(to)
 	s.giveJob(now, h, taker, fx)
 	if j.retry > 0 {
 		s.passOn(now, h, s.slots.copies(h), s.others(h).Without(taker), fx)
@@ -134,8 +134,7 @@ func (s *Shard) entrustDummies(now int64, fx *Effects) {
 
 // entrust has another node keep the acknowledgement of a job.
 func (s *Shard) entrust(now int64, id *ID, fx *Effects) {
-	if n := s.view.Linked.Len(); n > 0 {
-		to := s.view.Linked.at(int(s.random() % uint64(n)))
-		s.send(now, SetOf(to), true, &Message{Kind: MsgSetAck, Flags: FlagEnding, ID: *id}, fx)
+	if !s.view.Linked.Empty() {
+		s.send(now, SetOf(s.anyOf(s.view.Linked)), true, &Message{Kind: MsgSetAck, Flags: FlagEnding, ID: *id}, fx)
 	}
 }

@@ -171,7 +171,7 @@ func (s *Shard) added(h uint32, err error, fx *Effects) {
 // handOut lets one of the holders of a job, of which this node is none, queue it.
 func (s *Shard) handOut(now int64, h uint32, fx *Effects) {
 	j, confirmed := s.slots.get(h), s.confirmed(h)
-	to := confirmed.at(int(s.random() % uint64(confirmed.Len())))
+	to := s.anyOf(confirmed)
 	s.send(now, SetOf(to), false, &Message{Kind: MsgEnqueue, ID: j.id, Who: to, Number: s.slots.copies(h).number, Left: max(0, j.qtime-now), Terms: s.silentTerms(h)}, fx)
 	if !s.holders(h).In(confirmed) && j.retry == 0 {
 		s.tell(now, s.holders(h).Minus(SetOf(to)), MsgDelJob, &j.id, fx)
@@ -240,7 +240,7 @@ func (s *Shard) Rouse(now, pos int64, n int, reborn Set) int64 {
 		case c == nil:
 			return
 		case s.slots.get(h).state == Acked:
-			if c.tries == 0 || c.ptime < now+ackSoon || s.others(h).Minus(s.confirmed(h)).And(s.view.Linked).Empty() {
+			if c.tries == 0 || c.ptime < now+ackSoon || s.unconfirmed(h).And(s.view.Linked).Empty() {
 				return // another one collects, or it is soon, or nobody is there to be told
 			}
 			span = ackSoon
