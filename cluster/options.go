@@ -44,6 +44,9 @@ type Options struct {
 	// OnLink takes an inbound link: a connection, decrypted if links are, whose
 	// first byte is not read yet. It must not block.
 	OnLink func(net.Conn)
+	// Renew ends links whose connections are stale, those that this node dialled, too,
+	// within a time of its own, and has them begin anew. Nil: they are just closed.
+	Renew func(stale func(net.Conn) bool)
 	// Links returns the configuration of TLS for links, see LinkTLS, in the place
 	// of one that is made of Secret; nil if there is none.
 	Links func() *tls.Config

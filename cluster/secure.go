@@ -157,29 +157,43 @@ func LinkTLS(own []tls.Certificate, authorities *x509.CertPool) *tls.Config {
 }
 
 // SetSecrets has the node use a secret from now on, and accept another one, too, ""
-// if none. Links to who showed a certificate of neither end, and are dialled again.
-// The error is ErrSecret, or from making keys.
+// if none. Links to who showed a certificate of neither are renewed, see Options.Renew,
+// and over when it returns. The error is ErrSecret, or from making keys. One call at a time.
 func (c *Cluster) SetSecrets(secret, also string) error {
 	a, err := forge(secret, also)
+	if err == nil {
+		err = c.arm(a)
+	}
 	if err != nil {
 		return err
 	}
+	if c.o.Renew != nil {
+		c.o.Renew(func(nc net.Conn) bool {
+			s, ok := nc.(*sealed)
+			return ok && !c.believes(s.Conn)
+		})
+	}
+	c.dropForeign()
+	return nil
+}
+
+// arm has what is heard and said from now on be that of the secrets of a.
+func (c *Cluster) arm(a *armour) error {
 	c.life.Lock()
 	defer c.life.Unlock()
-	if (secret == "") != (c.ring == nil) {
+	if (a.keys == nil) != (c.ring == nil) {
 		return ErrSecret
 	}
 	if c.ring != nil {
-		err = c.turnRing(a.keys)
+		if err := c.turnRing(a.keys); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		c.armour.Store(a)
-		c.dropForeign()
-	}
-	return err
+	c.armour.Store(a)
+	return nil
 }
 
-// dropForeign ends the links to who has not the secrets of now.
+// dropForeign ends what is left of links to who has not the secrets of now.
 func (c *Cluster) dropForeign() {
 	c.sealedMu.Lock()
 	links := slices.Collect(maps.Keys(c.sealed))

@@ -32,7 +32,8 @@ const (
 	typeHello byte = 1 + iota // who I am: the first frame in each direction
 	typePing                  // number u64, and from who tells it: bytes of memory used u64, their bound u64; the pong repeats all
 	typePong
-	typeBye // why I close: text
+	typeBye   // why I close: text
+	typeRenew // to who dialled: go on over another connection
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -12,12 +12,19 @@ import (
 	"github.com/disqo/disqo/store"
 )
 
-// byeTime bounds the last write on a connection.
-const byeTime = time.Second
+const (
+	// byeTime bounds the last write on a connection.
+	byeTime = time.Second
+
+	// A connection that is left for another one has renewTime to end in good order, and
+	// the other one as long to begin.
+	renewTime = time.Second
+)
 
 var errNoPeer = errors.New("the node is no peer any more")
 
-// link is an established outbound connection.
+// link is an established outbound connection. One that is renewed leaves its outbox to
+// the next.
 type link struct {
 	peer    *peer
 	nc      net.Conn
@@ -29,9 +36,10 @@ type link struct {
 	over    chan struct{} // closed when the connection is
 }
 
-// dial connects to the peer, and returns when both know that they can talk.
-func (p *peer) dial() (*link, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, handshakeTime)
+// dial connects to the peer, and returns when both know that they can talk. out is what
+// waits for the peer.
+func (p *peer) dial(out *outbox, within time.Duration) (*link, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, within)
 	defer cancel()
 	p.mu.Lock()
 	p.redial, p.dialled = cancel, time.Now()
@@ -48,7 +56,7 @@ func (p *peer) dial() (*link, error) {
 	}
 	tune(nc)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
-	k, err := p.introduce(nc)
+	k, err := p.introduce(nc, out)
 	if !stop() {
 		err = ctx.Err()
 	}
@@ -60,8 +68,8 @@ func (p *peer) dial() (*link, error) {
 }
 
 // introduce exchanges hellos.
-func (p *peer) introduce(nc net.Conn) (*link, error) {
-	k := &link{peer: p, nc: nc, frames: newFrameReader(nc, maxHello), session: newSession(), over: make(chan struct{})}
+func (p *peer) introduce(nc net.Conn, out *outbox) (*link, error) {
+	k := &link{peer: p, nc: nc, frames: newFrameReader(nc, maxHello), session: newSession(), out: out, over: make(chan struct{})}
 	self := p.links.hello(k.session)
 	began := time.Now()
 	greeting := appendHelloFrame([]byte{'D'}, &self)
@@ -85,7 +93,6 @@ func (p *peer) introduce(nc net.Conn) (*link, error) {
 		return nil, err
 	}
 	k.terms, k.boot = other.Terms, other.Boot
-	k.out = newOutbox(int64(p.links.o.OutboxBytes), p.links.o.Now)
 	p.answered(time.Since(began))
 	return k, nil
 }
@@ -125,39 +132,54 @@ func (l *Links) bye(nc net.Conn, reason error) {
 	}
 }
 
-// serve sends and listens until something fails or ctx is done, and returns why
-// it ended.
-func (k *link) serve(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { k.out.fail(errNoPeer) })()
+// serve sends and listens until the connection is left for another one, and returns nil
+// then, or the outbox fails, and returns why.
+func (k *link) serve() error {
 	var wg sync.WaitGroup
-	wg.Go(k.out.commit)
-	wg.Go(k.write)
-	wg.Go(func() { k.out.fail(k.listen()) })
+	k.out.stay()
 	k.peer.link.Store(k)
+	wg.Go(k.write)
+	wg.Go(func() { k.out.left(k.listen()) })
 	k.peer.links.o.Changed()
-	err := k.out.awaitFailure()
-	k.peer.link.Store(nil)
+	err := k.out.await()
 	k.nc.Close()
 	close(k.over)
-	k.peer.links.o.Changed()
 	wg.Wait()
 	return err
 }
 
-// part sends what waits, closes this side of the connection, and returns when the peer has
-// closed the other, or ctx ends.
-func (k *link) part(ctx context.Context) {
-	if !k.out.drain(ctx) {
+// part sends what waits for the peer, closes this side of the connection, and returns when
+// the peer has closed the other, or ctx ends.
+func (p *peer) part(ctx context.Context) {
+	k := p.link.Load()
+	if k == nil || !k.out.drain(ctx) {
 		return
 	}
+	if k = p.link.Load(); k != nil && k.half() {
+		k.await(ctx)
+	}
+}
+
+// half closes this side of the connection.
+func (k *link) half() bool {
 	half, ok := k.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
+	return ok && half.CloseWrite() == nil
+}
+
+// await returns when the connection is over, or ctx is.
+func (k *link) await(ctx context.Context) {
 	select {
 	case <-k.over:
 	case <-ctx.Done():
 	}
+}
+
+// renew leaves the connection for another one: what was sent is read to the end by the
+// peer, who closes then, and what waits goes over the next one.
+func (k *link) renew(ctx context.Context) {
+	k.out.leave()
+	k.await(ctx)
+	k.nc.Close()
 }
 
 // write sends what is in the outbox. Each write has a deadline of its own.
@@ -166,6 +188,9 @@ func (k *link) write() {
 	for {
 		out, ok := k.out.take()
 		if !ok {
+			if k.out.leaves() && (!k.half() || k.nc.SetReadDeadline(time.Now().Add(renewTime)) != nil) {
+				k.nc.Close()
+			}
 			return
 		}
 		for !out.empty() {
@@ -208,6 +233,8 @@ func (k *link) listen() error {
 			}
 		case typeBye:
 			return fmt.Errorf("the other node says: %.256q", f.payload)
+		case typeRenew:
+			k.out.leave()
 		case typeHello, typePing:
 			return fmt.Errorf("a frame of type %d on the way back", f.typ)
 		}

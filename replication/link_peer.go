@@ -102,20 +102,42 @@ func (p *peer) kick(moved bool) {
 // connect dials the peer and returns when the link is over, with how long it
 // was established.
 func (p *peer) connect() time.Duration {
-	k, err := p.dial()
+	out := newOutbox(int64(p.links.o.OutboxBytes), p.links.o.Now)
+	k, err := p.dial(out, handshakeTime)
 	if err != nil {
 		if p.ctx.Err() == nil {
 			p.links.lines.Say(slog.LevelInfo, who(p.id), "cannot link to a node", "node", hexID(p.id), "error", err)
 		}
 		return 0
 	}
-	p.links.lines.Say(slog.LevelInfo, who(p.id), "linked to a node", "node", hexID(p.id), "address", k.nc.RemoteAddr().String())
+	defer context.AfterFunc(p.ctx, func() { out.fail(errNoPeer) })()
+	var wg sync.WaitGroup
+	wg.Go(out.commit)
 	began := time.Now()
-	err = k.serve(p.ctx)
+	for err == nil {
+		p.links.lines.Say(slog.LevelInfo, who(p.id), "linked to a node", "node", hexID(p.id), "address", k.nc.RemoteAddr().String())
+		if err = k.serve(); err == nil {
+			k, err = p.again(out)
+		}
+	}
+	out.fail(err)
+	p.link.Store(nil)
+	p.links.o.Changed()
+	wg.Wait()
 	if p.ctx.Err() == nil {
 		p.links.lines.Say(slog.LevelWarn, who(p.id), "link to a node dropped", "node", hexID(p.id), "error", err)
 	}
 	return time.Since(began)
+}
+
+// again dials for a link whose connection was left.
+func (p *peer) again(out *outbox) (*link, error) {
+	select {
+	case <-time.After(minBackoff / 2): // a peer that wants yet another one each time gets no more than these
+	case <-p.ctx.Done():
+		return nil, p.ctx.Err()
+	}
+	return p.dial(out, renewTime)
 }
 
 // answered notes a sign of life.

@@ -249,3 +249,54 @@ func BenchmarkPost(b *testing.B) {
 		nodes[0].Post(nodes[1].id, frames, nil)
 	}
 }
+
+// Two nodes talk all the time while now one, now the other has all connections begin
+// anew: everything comes, once and in order.
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	nodes := tcpNodes(t, 2, nil)
+	var sent, next [2]atomic.Uint64
+	for i, n := range nodes {
+		receive := func(_ store.NodeID, payload []byte) {
+			if number := binary.LittleEndian.Uint64(payload); number != next[i].Load() {
+				t.Errorf("number %d in place of %d", number, next[i].Load())
+			}
+			next[i].Store(binary.LittleEndian.Uint64(payload) + 1)
+		}
+		n.receive.Store(&receive)
+	}
+	mesh(t, nodes)
+	var done atomic.Bool
+	var posters sync.WaitGroup
+	for i, n := range nodes {
+		to := nodes[1-i]
+		posters.Go(func() {
+			for !done.Load() {
+				frame := AppendFrame(nil, FirstType, func(dst []byte) []byte {
+					return append(binary.LittleEndian.AppendUint64(dst, sent[i].Load()), make([]byte, 1000)...)
+				})
+				if !n.Post(to.id, frame, nil) {
+					t.Errorf("number %d is not taken", sent[i].Load())
+					return
+				}
+				sent[i].Add(1)
+				for next[1-i].Load()+1000 < sent[i].Load() && !t.Failed() {
+					time.Sleep(100 * time.Microsecond)
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		before := nodes[0].State(nodes[1].id).Session
+		nodes[i%2].Renew(func(net.Conn) bool { return true })
+		require.Eventually(t, func() bool {
+			s := nodes[0].State(nodes[1].id)
+			return s.Up && s.Session != before
+		}, 10*time.Second, time.Millisecond)
+	}
+	done.Store(true)
+	posters.Wait()
+	require.Eventually(t, func() bool {
+		return next[1].Load() == sent[0].Load() && next[0].Load() == sent[1].Load()
+	}, 10*time.Second, time.Millisecond)
+}

@@ -160,10 +160,30 @@ func (l *Links) Part(ctx context.Context) {
 	l.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, p := range *l.peers.Load() {
-		if k := p.link.Load(); k != nil {
-			wg.Go(func() { k.part(ctx) })
+		wg.Go(func() { p.part(ctx) })
+	}
+	wg.Wait()
+}
+
+// Renew ends the connections that are stale, and returns when they are over, a second
+// later at most. Until then their frames are received. Who dialled them dials again, and
+// nothing that was posted is lost if both sides do their part. stale must not block.
+func (l *Links) Renew(stale func(net.Conn) bool) {
+	ctx, cancel := context.WithTimeout(l.ctx, renewTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, p := range *l.peers.Load() {
+		if k := p.link.Load(); k != nil && stale(k.nc) {
+			wg.Go(func() { k.renew(ctx) })
 		}
 	}
+	l.mu.Lock()
+	for _, n := range l.in {
+		if v := n.newest; stale(v.nc) {
+			wg.Go(func() { v.renew(ctx) })
+		}
+	}
+	l.mu.Unlock()
 	wg.Wait()
 }
 

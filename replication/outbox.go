@@ -27,7 +27,7 @@ const (
 	lanes
 )
 
-// outbox is what waits to be sent on one link. A poster copies into it, the
+// outbox is what waits to be sent on one link, over one connection after the other. A poster copies into it, the
 // committer's goroutine runs commit, the writer's calls take and sent in turn.
 type outbox struct {
 	most int64        // bytes; only a single Post to an empty outbox may bring more
@@ -36,16 +36,26 @@ type outbox struct {
 	mu        sync.Mutex
 	writer    sync.Cond // there is something to write
 	committer sync.Cond // there are marked frames
-	failed    sync.Cond // err is set
+	failed    sync.Cond // err is set, or the connection has turned
 	drained   sync.Cond // nothing waits, or err is set
 	lanes     [lanes]lane
 	wait      Waiter // of the newest marked frame
 	bytes     int64  // in all lanes and with the writer
-	flying    bool   // something is with the writer
-	since     int64  // when the oldest of that came, ms
-	shut      bool   // nothing more is taken
-	err       error  // why nothing is sent any more
+	turn      turn
+	flying    bool  // something is with the writer
+	since     int64 // when the oldest of that came, ms
+	shut      bool  // nothing more is taken
+	err       error // why nothing is sent any more
 }
+
+// turn is how far a link is with leaving its connection for another one.
+type turn uint8
+
+const (
+	staying turn = iota
+	turning      // nothing more goes out on this connection
+	turned       // and it is over
+)
 
 func newOutbox(most int64, now func() int64) *outbox {
 	o := &outbox{most: most, now: now}
@@ -125,15 +135,15 @@ func (o *outbox) commit() {
 
 // take waits until there is something to write and returns it. What is free
 // goes first, so that no marked frame overtakes a free one posted before it. ok
-// is false when the outbox has failed.
+// is false when the outbox has failed or turns.
 func (o *outbox) take() (out lane, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	free, ready := &o.lanes[laneFree], &o.lanes[laneReady]
-	for o.err == nil && free.empty() && ready.empty() {
+	for o.err == nil && o.turn == staying && free.empty() && ready.empty() {
 		o.writer.Wait()
 	}
-	if o.err != nil {
+	if o.err != nil || o.turn != staying {
 		return lane{}, false
 	}
 	o.since = min(free.since(), ready.since())

@@ -60,11 +60,49 @@ func (o *outbox) end(err error) {
 	o.drained.Broadcast()
 }
 
-// awaitFailure returns the reason when the outbox has failed.
-func (o *outbox) awaitFailure() error {
+// leave has the writer end with the frames it has. What waits, and what is posted
+// from now on, is for the next connection. Too late when drain was called.
+func (o *outbox) leave() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.err == nil {
+	if o.turn == staying && !o.shut {
+		o.turn = turning
+		o.writer.Broadcast()
+	}
+}
+
+// leaves reports whether the connection is left for another one.
+func (o *outbox) leaves() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err == nil && o.turn == turning
+}
+
+// left says that the connection is over, and why: a failure unless it was to be left.
+func (o *outbox) left(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.turn == staying {
+		o.end(err)
+		return
+	}
+	o.turn = turned
+	o.failed.Broadcast()
+}
+
+// stay gives the outbox its next connection.
+func (o *outbox) stay() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.turn = staying
+}
+
+// await returns nil when the connection is over and was to be left, and the reason when
+// the outbox has failed.
+func (o *outbox) await() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.err == nil && o.turn != turned {
 		o.failed.Wait()
 	}
 	return o.err

@@ -101,6 +101,6 @@ func TestOutboxFailsOnce(t *testing.T) {
 	_, ok := o.take()
 	require.False(t, ok)
 	o.commit()
-	require.ErrorIs(t, o.awaitFailure(), errOverflow)
-	require.EqualError(t, o.awaitFailure(), "too much waits to be sent: 60 bytes and 60 more")
+	require.ErrorIs(t, o.await(), errOverflow)
+	require.EqualError(t, o.await(), "too much waits to be sent: 60 bytes and 60 more")
 }

@@ -38,6 +38,7 @@ func (s *Server) openBus(cfg *config.Config) error {
 		Secret: cfg.ClusterSecret, AlsoSecret: cfg.ClusterSecretAlso, Links: links, Name: cfg.ClusterName, Join: cfg.Join,
 		LoopbackOnly: loopback, NodeTimeout: s.nodeTimeout, Log: s.log,
 		OnChange: s.membersChanged, OnLink: func(nc net.Conn) { s.node.AcceptLink(nc) },
+		Renew: func(stale func(net.Conn) bool) { s.node.RenewLinks(stale) },
 	})
 	return err
 }

@@ -52,6 +52,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	step("cluster-secret-also", "")
 	done.Store(true)
 	producers.Wait()
+	s.eventually("what was on its way between nodes has come, long before its RETRY", func() bool { return got.Load() == added.Load() })
 	all.Store(true)
 	consumers.Wait()
 	require.Equal(t, added.Load(), got.Load(), "each came once")

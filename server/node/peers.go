@@ -137,6 +137,14 @@ func (n *Node) AcceptLink(nc net.Conn) {
 	links.Accept(nc)
 }
 
+// RenewLinks has links begin anew whose connections are stale, see
+// [replication.Links.Renew].
+func (n *Node) RenewLinks(stale func(net.Conn) bool) {
+	if links, ok := n.peers.links.(*replication.Links); ok {
+		links.Renew(stale)
+	}
+}
+
 // SetPeers says who else is in the cluster, dead or alive. Those that are not
 // named any more hold no copies.
 func (n *Node) SetPeers(list []Peer) {
