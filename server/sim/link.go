@@ -5,11 +5,13 @@ import (
 	"github.com/disqo/disqo/store"
 )
 
-// dial tries to connect, again and again.
+// dial tries to connect, again and again, in place of what was going to be tried.
 func (l *link) dial(after int64) {
+	l.dials++
+	dial := l.dials
 	l.from.in(after, func() {
 		s := l.from.s
-		if l.up || l.gone {
+		if l.up || l.gone || l.dials != dial {
 			return
 		}
 		took := l.latency() + l.latency()
@@ -19,7 +21,7 @@ func (l *link) dial(after int64) {
 			return
 		}
 		l.from.in(took, func() {
-			if l.up || l.gone {
+			if l.up || l.gone || l.dials != dial {
 				return
 			}
 			if s.net.bad(l.from, l.to) <= s.now {
@@ -30,8 +32,18 @@ func (l *link) dial(after int64) {
 			l.session++
 			l.bytes, l.last, l.pong = 0, s.now, l.from.clock()
 			l.all.o.Changed()
+			l.to.on(l.to.life, l.back)
 		})
 	})
+}
+
+// back has the peer connect to who has just connected to it, if it had given up for a
+// while.
+func (l *link) back() {
+	if b := l.to.link.peers[l.from.id]; b != nil && !b.up && b.tries > 0 {
+		b.tries = 0
+		b.dial(25)
+	}
 }
 
 // dial connects a process that has begun to live with its peers.

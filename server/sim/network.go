@@ -183,7 +183,8 @@ type link struct {
 	session  uint64 // of the connection that is or was the last
 	up       bool
 	gone     bool  // the node is no peer any more
-	tries    uint  // to connect, since there was a connection
+	tries    uint  // to connect in vain, since there was a connection
+	dials    int   // the number of the last try
 	pong     int64 // the last answer, by the clock of from
 	bytes    int64 // that are on the way
 	marked   [][]byte
