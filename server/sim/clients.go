@@ -21,12 +21,10 @@ type clients struct {
 
 	handed map[store.ID][]int64 // when nodes delivered each job, deliveries that were taken back left out
 	purged map[string]int64     // until when what is added to a queue may be meant by a QPURGE
-	kicked map[string]int64     // when the last KICK of a queue was sent
 }
 
 func (c *clients) init(s *sim) {
 	c.s, c.byID, c.purged, c.handed = s, map[store.ID]*job{}, map[string]int64{}, map[store.ID][]int64{}
-	c.kicked = map[string]int64{}
 }
 
 // gift is a job as a client got it.

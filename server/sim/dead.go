@@ -47,7 +47,6 @@ func drawRefusal(seed uint64, j *job) *store.Refusal {
 
 // kick puts dead jobs of a queue back.
 func (c *clients) kick(p *proc, queue string, most int) {
-	c.kicked[queue] = c.s.now
 	for _, j := range c.live {
 		if j.queue == queue {
 			c.mayLie(p, j)

@@ -122,9 +122,9 @@ func (c *clients) found(p *proc, g *gift) *job {
 	}
 	switch {
 	case !s.nemesis.spared(j):
-	case j.acked != 0 && !j.deleted && !c.raised(j) && g.at > j.acked+calmSlack:
+	case j.acked != 0 && !j.deleted && g.at > s.known(j.acked):
 		s.fail("undone", j, "node %d delivers %v %d ms after it was acknowledged, without a fault", p.num, j, g.at-j.acked)
-	case j.buried != 0 && !j.deleted && g.at > j.buried+calmSlack:
+	case j.buried != 0 && !j.deleted && g.at > s.known(j.buried):
 		s.fail("dead", j, "node %d delivers %v %d ms after it was buried, without a fault", p.num, j, g.at-j.buried)
 	case j.delivered > 0 && !j.touched && !s.hasty(j) && g.at < j.first+j.retry-calmSlack/10:
 		s.fail("duplicate", j, "node %d delivers %v again %d ms after it was delivered first, without a fault", p.num, j, g.at-j.first)
@@ -138,18 +138,21 @@ func (c *clients) found(p *proc, g *gift) *job {
 	return j
 }
 
-// raised reports whether somebody may have put a job back after it was acknowledged, at a
-// node where it was dead and that had not heard of that yet.
-func (c *clients) raised(j *job) bool {
-	return (j.buries > 0 || j.limit > 0) && c.kicked[j.queue] > j.acked
+// known returns until when a node may not know yet what a client was told at a time, while
+// there is no fault: one that was away then hears of it when it is back.
+func (s *sim) known(at int64) int64 {
+	for _, p := range s.procs {
+		at = max(at, p.since)
+	}
+	return at + calmSlack
 }
 
 // hasty reports whether the RETRY of a job is too short to ask who has it, where TCP sends
 // the question, and then the answer, again after 200 ms.
 func (s *sim) hasty(j *job) bool { return s.swarm.loss > 0 && j.retry < 2*second }
 
-// calmSlack is within what time all nodes know, while there is no fault, that a
-// job is acknowledged.
+// calmSlack is within what time all nodes that are there know, while there is no fault,
+// that a job is acknowledged.
 const calmSlack = 2 * second
 
 // slack is how much earlier or later than it should something may happen to a
