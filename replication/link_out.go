@@ -38,8 +38,8 @@ type link struct {
 
 // dial connects to the peer, and returns when both know that they can talk. out is what
 // waits for the peer.
-func (p *peer) dial(out *outbox, within time.Duration) (*link, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, within)
+func (p *peer) dial(ctx context.Context, out *outbox, within time.Duration) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	p.mu.Lock()
 	p.redial, p.dialled = cancel, time.Now()
@@ -141,11 +141,11 @@ func (k *link) serve() error {
 	wg.Go(k.write)
 	wg.Go(func() { k.out.left(k.listen()) })
 	k.peer.links.o.Changed()
-	err := k.out.await()
+	_ = k.out.await()
 	k.nc.Close()
 	close(k.over)
 	wg.Wait()
-	return err
+	return k.out.await() // the writer may have failed since
 }
 
 // part sends what waits for the peer, closes this side of the connection, and returns when

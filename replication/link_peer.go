@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -25,6 +26,8 @@ const (
 	// it is now.
 	staleDial = time.Second
 )
+
+var errReborn = errors.New("another process of the node answers")
 
 // peer is a node to have a link to.
 type peer struct {
@@ -102,8 +105,11 @@ func (p *peer) kick(moved bool) {
 // connect dials the peer and returns when the link is over, with how long it
 // was established.
 func (p *peer) connect() time.Duration {
+	ctx, cancel := context.WithCancel(p.ctx)
+	defer cancel()
 	out := newOutbox(int64(p.links.o.OutboxBytes), p.links.o.Now)
-	k, err := p.dial(out, handshakeTime)
+	out.onEnd = cancel // who dials for an outbox that has failed dials in vain
+	k, err := p.dial(ctx, out, handshakeTime)
 	if err != nil {
 		if p.ctx.Err() == nil {
 			p.links.lines.Say(slog.LevelInfo, who(p.id), "cannot link to a node", "node", hexID(p.id), "error", err)
@@ -113,14 +119,15 @@ func (p *peer) connect() time.Duration {
 	defer context.AfterFunc(p.ctx, func() { out.fail(errNoPeer) })()
 	var wg sync.WaitGroup
 	wg.Go(out.commit)
-	began := time.Now()
+	began, boot := time.Now(), k.boot
 	for err == nil {
 		p.links.lines.Say(slog.LevelInfo, who(p.id), "linked to a node", "node", hexID(p.id), "address", k.nc.RemoteAddr().String())
 		if err = k.serve(); err == nil {
-			k, err = p.again(out)
+			k, err = p.again(ctx, out, boot)
 		}
 	}
 	out.fail(err)
+	err = out.await() // what failed first
 	p.link.Store(nil)
 	p.links.o.Changed()
 	wg.Wait()
@@ -130,14 +137,20 @@ func (p *peer) connect() time.Duration {
 	return time.Since(began)
 }
 
-// again dials for a link whose connection was left.
-func (p *peer) again(out *outbox) (*link, error) {
+// again dials for a link whose connection was left. What waits is for the process of the
+// peer that it was posted for.
+func (p *peer) again(ctx context.Context, out *outbox, boot uint64) (*link, error) {
 	select {
 	case <-time.After(minBackoff / 2): // a peer that wants yet another one each time gets no more than these
-	case <-p.ctx.Done():
-		return nil, p.ctx.Err()
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return p.dial(out, renewTime)
+	k, err := p.dial(ctx, out, renewTime)
+	if err == nil && k.boot != boot {
+		k.nc.Close()
+		return nil, errReborn
+	}
+	return k, err
 }
 
 // answered notes a sign of life.

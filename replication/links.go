@@ -179,7 +179,7 @@ func (l *Links) Renew(stale func(net.Conn) bool) {
 	}
 	l.mu.Lock()
 	for _, n := range l.in {
-		if v := n.newest; stale(v.nc) {
+		if v := n.newest; v != nil && stale(v.nc) { // nil: the one before it is just leaving
 			wg.Go(func() { v.renew(ctx) })
 		}
 	}

@@ -33,6 +33,8 @@ type outbox struct {
 	most int64        // bytes; only a single Post to an empty outbox may bring more
 	now  func() int64 // ms
 
+	onEnd func() // called, with mu held, when err is set; may be nil
+
 	mu        sync.Mutex
 	writer    sync.Cond // there is something to write
 	committer sync.Cond // there are marked frames
@@ -53,8 +55,9 @@ type turn uint8
 
 const (
 	staying turn = iota
-	turning      // nothing more goes out on this connection
-	turned       // and it is over
+	turning      // nothing more is taken for this connection
+	parted       // what was taken is sent
+	turned       // and was read by the peer
 )
 
 func newOutbox(most int64, now func() int64) *outbox {

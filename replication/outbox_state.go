@@ -2,7 +2,9 @@ package replication
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -54,6 +56,9 @@ func (o *outbox) end(err error) {
 		return
 	}
 	o.err = err
+	if o.onEnd != nil {
+		o.onEnd()
+	}
 	o.writer.Broadcast()
 	o.committer.Broadcast()
 	o.failed.Broadcast()
@@ -71,18 +76,23 @@ func (o *outbox) leave() {
 	}
 }
 
-// leaves reports whether the connection is left for another one.
+// leaves reports whether the connection is to be left. Nothing more goes out on it then.
 func (o *outbox) leaves() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err == nil && o.turn == turning
+	if o.err != nil || o.turn != turning {
+		return false
+	}
+	o.turn = parted
+	return true
 }
 
-// left says that the connection is over, and why: a failure unless it was to be left.
+// left says that the connection is over, and why. It is a failure unless it was left and the
+// peer has read it to the end, which is when it closes.
 func (o *outbox) left(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.turn == staying {
+	if o.turn != parted || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrClosedPipe) {
 		o.end(err)
 		return
 	}
