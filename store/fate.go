@@ -40,12 +40,13 @@ func (s *Shard) remind(now int64, h uint32, nodes Set) {
 		return
 	}
 	know, telling := s.tells[h]
+	span := uint64(ackSoon) // it never heard of it
 	if !telling {
-		know = s.others(h)
+		know, span = s.others(h), rouseSpan
 	}
 	s.lift(h)
 	s.tells[h], t.told = know.Minus(nodes).With(Self), 0
-	t.tellAt = now + int64(s.random()%rouseSpan)
+	t.tellAt = now + int64(s.random()%span)
 	s.lay(h)
 }
 

@@ -267,3 +267,23 @@ func TestRouseTellsOfAcks(t *testing.T) {
 	m.pass(ackSoon + 10)
 	require.Zero(t, m.jobs())
 }
+
+// A job died while its other holder was away, which is back when the node that knows stops:
+// it hears of that, and does not deliver the job.
+func TestRetireTellsOfDeaths(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	a, b := m.nodes[0], m.nodes[1]
+	id, _ := a.put(m.spec("q", "b", 2, 2, 9))
+	m.pass(50)
+	m.part([]int{0}, []int{1})
+	require.True(t, a.bury(id))
+	m.pass(5000) // it is told again ever more seldom
+	m.heal()
+	a.retire(true)
+	j, ok := b.s.Get(&id)
+	require.True(t, ok)
+	require.Equal(t, Dead, j.State)
+	m.pass(20_000)
+	require.Empty(t, b.take("q", 1))
+}

@@ -14,9 +14,10 @@ import (
 // A node whose log keeps its jobs gives those in its queues to others that hold them, or
 // if none can be reached to any, and tells the holders; in the first round also until when
 // a consumer of this node has a job, and where jobs are that it gave away before, as the
-// holders would ask this node. Any other node has all its jobs taken
-// over, as by Drain, also those that a consumer has. What is acknowledged and has holders
-// that cannot be reached, or that is not known here, another node keeps as that.
+// holders would ask this node; and which jobs died or live again, if they do not know. Any
+// other node has all its jobs taken over, as by Drain, also those that a consumer has. What
+// is acknowledged and has holders that cannot be reached, or that is not known here, another
+// node keeps as that.
 func (s *Shard) Retire(now, pos int64, n int, keeps, first bool, fx *Effects) (next int64, left int) {
 	if first && pos == 0 {
 		s.entrustDummies(now, fx)
@@ -41,7 +42,8 @@ func (s *Shard) retireJob(now int64, h uint32, keeps, first bool, fx *Effects) b
 	case j.state == Acked:
 		return s.retireAcked(now, h, first, fx)
 	case keeps:
-		return s.retireKept(now, h, j, c, first, fx)
+		untold := s.retireFate(now, h, first, fx)
+		return s.retireKept(now, h, j, c, first, fx) || untold
 	}
 	s.drainJob(now, h, fx)
 	return s.slots.has(h)
@@ -61,6 +63,17 @@ func (s *Shard) retireAcked(now int64, h uint32, first bool, fx *Effects) bool {
 		}
 	}
 	return !s.unconfirmed(h).And(s.view.Linked).Empty()
+}
+
+// retireFate tells the holders that can be reached that a job died or lives again, if they
+// do not know: they would deliver it, or wait for it. It reports whether they have yet to
+// confirm that.
+func (s *Shard) retireFate(now int64, h uint32, first bool, fx *Effects) bool {
+	if _, telling := s.tells[h]; telling && first {
+		s.tellFate(now, h, s.slots.terms(h), fx)
+	}
+	know, telling := s.tells[h]
+	return telling && !s.others(h).Minus(know).And(s.view.Linked).Empty()
 }
 
 // retireKept is retireJob for a job that stays on the disk.
