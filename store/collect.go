@@ -78,9 +78,14 @@ func again(tries uint8) int64 { return min(collectMost, int64(collectFirst)<<tri
 func (s *Shard) setAck(now int64, from uint16, m *Message, fx *Effects) {
 	h := s.index.find(&m.ID)
 	if h == 0 {
+		if s.view.Leaving && m.Holders.Empty() {
+			// It may have been given away, to a node that did not know it either when it was
+			// asked. That one has its copy before this.
+			s.send(now, s.view.Linked.Without(from), true, &Message{Kind: MsgSetAck, ID: m.ID}, fx)
+		}
 		switch {
 		case s.view.Ending:
-			return // it may have been given away: who has it now is on its way to the holders
+			return // who has it now is on its way to the holders
 		case !m.Holders.Empty():
 			s.dropDummy(&m.ID) // one of the holders knows, and collects
 		case m.Flags&FlagEnding != 0:

@@ -287,3 +287,41 @@ func TestRetireTellsOfDeaths(t *testing.T) {
 	m.pass(20_000)
 	require.Empty(t, b.take("q", 1))
 }
+
+// An acknowledgement asks a node that does not know the job, and then the one that stops,
+// which has just given the job to the first: that hears of it.
+func TestAckBetweenTwoThatHandOver(t *testing.T) {
+	t.Parallel()
+	for _, ending := range []bool{true, false} {
+		m := newMesh(t, 3)
+		x, taker, asker := m.nodes[0], m.nodes[1], m.nodes[2]
+		sp := m.spec("q", "b", 1, 1, 3)
+		sp.Delay = 2
+		id, _ := x.put(sp)
+		ask := func(n *meshNode) {
+			num, _ := n.s.limits.Roll.Number(asker.id)
+			n.do(func(s *Shard) { _ = s.Receive(m.now, num, &Message{Kind: MsgSetAck, ID: id}, &n.fx) })
+		}
+		ask(taker)
+		m.part([]int{0}, []int{2}) // so that the taker is the taker
+		x.s.view.Leaving, x.s.view.Ending = true, ending
+		m.views()
+		for first := true; x.s.Jobs() > 0; first = false {
+			x.do(func(s *Shard) {
+				if ending {
+					s.Retire(m.now, 0, 1000, false, first, &x.fx)
+				} else {
+					s.Drain(m.now, 0, 1000, &x.fx)
+				}
+			})
+			m.pass(10)
+		}
+		m.heal()
+		ask(x)
+		m.pass(20)
+		x.alive = false
+		m.views()
+		m.pass(10_000)
+		require.Zero(t, m.count(id, "queued"), "%v", m.states(id))
+	}
+}
