@@ -175,3 +175,29 @@ func TestEnqueueRespectsLease(t *testing.T) {
 	n.do(func(s *Shard) { _ = s.Receive(m.now, 1, &Message{Kind: MsgEnqueue, ID: id}, &n.fx) })
 	require.Empty(t, n.take("q", 1))
 }
+
+// A lease that ends when a node that starts would have asked its peers lasts as long as it
+// was granted for.
+func TestLeaseOutlastsRestart(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 2)
+	n := m.nodes[0]
+	var ids []ID
+	for range 50 {
+		id, _ := n.put(m.spec("q", "b", 2, 2, 10))
+		ids = append(ids, id)
+	}
+	m.pass(50)
+	began := m.now
+	require.Len(t, n.take("q", len(ids)), len(ids))
+	records := image(n)
+	n.alive = false
+	m.views()
+	m.pass(10_000 - rejoin + 20)
+	n.alive = true
+	relog(n, Trust{Complete: true}, records...)
+	m.pass(began + 9_999 - m.now)
+	for i := range ids {
+		require.NotEqual(t, "queued", m.states(ids[i])[0])
+	}
+}

@@ -386,7 +386,7 @@ func (s *Shard) settleCopies(now int64, h uint32, j *slot, c *copies, lone bool)
 		j.qtime = now + int64(j.retry)*1000
 	}
 	if j.qtime < now+rejoin {
-		j.qtime = now + rejoin + s.jitter()
+		j.qtime = max(j.qtime, now+rejoin+s.jitter()) // no lease ends early
 	}
 }
 
