@@ -31,11 +31,12 @@ const (
 type asked uint8
 
 const (
-	askNobody  asked = iota // nobody yet
-	askedOne                // the node that is said to have it, now and then all
-	askedAll                // all holders, at the end
-	yielded                 // and one that asked, too, was let go first
-	neverAsked              // there is no need to
+	askNobody    asked = iota // nobody yet
+	askedOne                  // the node that is said to have it, now and then all
+	yieldedEarly              // and one that asked, too, was let go first
+	askedAll                  // all holders, at the end
+	yielded                   // and one that asked, too, was let go first
+	neverAsked                // there is no need to
 )
 
 // Flags of copies.
@@ -236,7 +237,7 @@ func (c *copies) asksAt(qtime int64) int64 {
 	switch {
 	case c == nil || c.asked >= askedAll:
 		return qtime
-	case c.asked == askedOne:
+	case c.asked == askedOne, c.asked == yieldedEarly:
 		return qtime - askAllBefore
 	}
 	return qtime - askOneBefore

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -437,6 +439,51 @@ func TestAnswerWithALowNumber(t *testing.T) {
 					last = m.now
 				}
 			}
+		}
+	}
+}
+
+// Two holders that do not know where a job is ask at the same time, the first only the second:
+// it gives way, but what the second is told by a third it has to ask for itself.
+func TestWhoGivesWayAsksAllYet(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 4)
+	var ids []ID
+	var takers []int
+	for i := range 100 {
+		queue := fmt.Sprint("q", i)
+		id, _ := m.nodes[0].put(m.spec(queue, "b", 3, 3, 5))
+		m.pass(20)
+		var holders []int
+		to := 0
+		for n, st := range m.states(id) {
+			switch {
+			case n > 0 && st == "active":
+				holders = append(holders, n)
+			case n > 0:
+				to = n
+			}
+		}
+		if i%2 == 0 {
+			slices.Reverse(holders)
+		}
+		first, second := holders[0], holders[1]
+		knows := func(node, of int) {
+			c := m.copiesAt(id, node)
+			c.who, _ = m.nodes[node].s.limits.Roll.Number(m.nodes[of].id)
+			c.said = saidNothing
+		}
+		knows(first, second)
+		knows(second, to)
+		ids, takers = append(ids, id), append(takers, to)
+	}
+	for i := range ids {
+		m.move(fmt.Sprint("q", i), 0, takers[i])
+	}
+	for range 800 {
+		m.pass(10)
+		for _, id := range ids {
+			require.Equal(t, 1, m.count(id, "queued"), "%v", m.states(id))
 		}
 	}
 }

@@ -52,7 +52,11 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 		s.passOn(now, h, c, SetOf(from), fx)
 	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
 		s.lift(h) // both ask at once: let that one be the first, but not for ever
-		c.asked = yielded
+		if c.asked == askedAll {
+			c.asked = yielded
+		} else {
+			c.asked = yieldedEarly // and asks all yet: the answer may go to that one alone
+		}
 		j.qtime = max(j.qtime, now+3*askAllBefore) // that one queues it 2*askAllBefore after its question, and says so
 		s.lay(h)
 	}
