@@ -194,14 +194,14 @@ func (v *visit) begin() error {
 
 // renew has who dialled go on over another connection, and reads this one to its end.
 func (v *visit) renew(ctx context.Context) {
-	defer context.AfterFunc(ctx, func() { v.nc.Close() })()
+	defer v.nc.Close()
+	defer context.AfterFunc(ctx, func() { v.nc.Close() })() // a write may hang
 	if v.write(AppendFrame(nil, typeRenew, func(dst []byte) []byte { return dst })) != nil {
 		v.nc.Close()
 	}
 	select {
 	case <-v.over:
 	case <-ctx.Done():
-		v.nc.Close()
 	}
 }
 

@@ -33,7 +33,7 @@ type asked uint8
 const (
 	askNobody    asked = iota // nobody yet
 	askedOne                  // the node that is said to have it, now and then all
-	yieldedEarly              // and one that asked, too, was let go first
+	yieldedEarly              // and one that asked, too, is let go first; all are asked yet
 	askedAll                  // all holders, at the end
 	yielded                   // and one that asked, too, was let go first
 	neverAsked                // there is no need to
