@@ -168,9 +168,6 @@ func (s *Shard) giveJob(now int64, h uint32, to uint16, fx *Effects) {
 		c.state(saidQueued)
 		c.who, c.until, c.asked = to, j.qtime, askNobody // it has not said so itself yet
 	}
-	if s.view.Ending && j.retry > 0 {
-		c.flags |= flagGiven
-	}
 	s.lay(h)
 	s.noteSet(h, j.retry == 0, fx)
 	job := s.look(h)
@@ -179,6 +176,10 @@ func (s *Shard) giveJob(now int64, h uint32, to uint16, fx *Effects) {
 		Kind: MsgYourJob, Flags: s.ending(), ID: j.id, Turn: c.turn, Number: c.number, Nacks: j.nacks, Extra: j.extra, Holders: s.holders(h), Job: job,
 		Terms: s.termsOf(h),
 	}, fx)
+	if s.view.Ending && j.retry > 0 {
+		c.flags |= flagGiven
+		s.passOn(now, h, c, s.others(h).Without(to), fx) // they would ask this node, which is gone by then
+	}
 }
 
 // Refuse tells the giver of a job that it was not taken, and whether there is a

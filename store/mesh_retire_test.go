@@ -96,6 +96,33 @@ func TestRetireTellsWhereItWent(t *testing.T) {
 	require.Equal(t, []string{"dead", "active", "active"}, m.states(id))
 }
 
+// A job comes into the queue of a node that is about to stop and goes to consumers that wait
+// at another: its other holder is told, or it would ask a node that is gone.
+func TestRetireTellsWhatItFed(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 3)
+	a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
+	sp := m.spec("q", "b", 2, 2, 4)
+	sp.Delay = 1
+	id, _ := a.put(sp)
+	m.pass(990)
+	if m.states(id)[2] == "active" {
+		b, c = c, b
+	}
+	num, _ := a.s.limits.Roll.Number(c.id)
+	a.do(func(s *Shard) {
+		_ = s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Flags: FlagWaiting, Queue: []byte("q"), Count: 1}, &a.fx)
+	})
+	a.retire(true)
+	m.pass(2000)
+	require.Equal(t, []string{"b"}, c.take("q", 1))
+	m.pass(3000)
+	require.Empty(t, b.take("q", 1))
+	require.Equal(t, 0, m.count(id, "queued"), "%v", m.states(id))
+	m.pass(2000)
+	require.Equal(t, 1, m.count(id, "queued"), "%v", m.states(id))
+}
+
 // A copy of a job that waits for its DELAY keeps that when it is taken over by another node.
 func TestMovedCopyKeepsItsDelay(t *testing.T) {
 	t.Parallel()

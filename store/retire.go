@@ -80,7 +80,7 @@ func (s *Shard) retireFate(now int64, h uint32, first bool, fx *Effects) bool {
 func (s *Shard) retireKept(now int64, h uint32, j *slot, c *copies, first bool, fx *Effects) bool {
 	switch {
 	case j.state == Queued && s.queues[j.queue].pause == 0:
-		return s.giveAway(now, h, j, fx)
+		return s.giveAway(now, h, fx)
 	case j.state != Active || c == nil:
 		return false
 	case c.flags&flagGiven != 0 && c.said == saidQueued && c.who != Self:
@@ -100,9 +100,9 @@ func (s *Shard) retireKept(now int64, h uint32, j *slot, c *copies, first bool, 
 	return false
 }
 
-// giveAway gives a queued job to another node, if one can be reached, and tells the
-// other holders. It reports whether one can.
-func (s *Shard) giveAway(now int64, h uint32, j *slot, fx *Effects) bool {
+// giveAway gives a queued job to another node, if one can be reached. It reports whether
+// one can.
+func (s *Shard) giveAway(now int64, h uint32, fx *Effects) bool {
 	to := s.view.Linked.Minus(s.strangers(h))
 	if to.Empty() {
 		return false
@@ -113,11 +113,7 @@ func (s *Shard) giveAway(now int64, h uint32, j *slot, fx *Effects) bool {
 	if known := to.And(s.others(h)); !known.Empty() {
 		to = known
 	}
-	taker := s.anyOf(to)
-	s.giveJob(now, h, taker, fx)
-	if j.retry > 0 {
-		s.passOn(now, h, s.slots.copies(h), s.others(h).Without(taker), fx)
-	}
+	s.giveJob(now, h, s.anyOf(to), fx)
 	return true
 }
 
