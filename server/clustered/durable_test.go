@@ -229,5 +229,6 @@ func TestFullDiskTakesNoCopies(t *testing.T) {
 		require.Empty(t, s.state(1, id))
 		require.Equal(t, "active", s.state(2, id))
 	}
-	require.Regexp(t, "^-NOREPL Timeout .* no answer from "+s.ids[1]+"\r\n$", s.c[0].Do("ADDJOB", "q", body, "200", "REPLICATE", "3"))
+	// Long enough for the other to answer, whatever else this disk and these processors do.
+	require.Regexp(t, "^-NOREPL Timeout .* no answer from "+s.ids[1]+"\r\n$", s.c[0].Do("ADDJOB", "q", "b", "2000", "REPLICATE", "3"))
 }
