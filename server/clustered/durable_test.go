@@ -230,5 +230,5 @@ func TestFullDiskTakesNoCopies(t *testing.T) {
 		require.Equal(t, "active", s.state(2, id))
 	}
 	// Long enough for the other to answer, whatever else this disk and these processors do.
-	require.Regexp(t, "^-NOREPL Timeout .* no answer from "+s.ids[1]+"\r\n$", s.c[0].Do("ADDJOB", "q", "b", "2000", "REPLICATE", "3"))
+	require.Regexp(t, "^-NOREPL Timeout .* no answer from "+s.ids[1]+"\r\n$", s.c[0].Do("ADDJOB", "q", body, "2000", "REPLICATE", "3"))
 }
