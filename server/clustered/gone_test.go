@@ -89,7 +89,7 @@ func TestShutdownAnswersAdds(t *testing.T) {
 	cutOff(gates, 1, false)
 	for range 5 {
 		job := id(t, c.Raw())
-		require.Equal(t, "active", s.state(1, job))
+		require.Contains(t, []string{"active", "queued"}, s.state(1, job), "it is there, and may have been handed over by now")
 	}
 	c.Closed()
 }
