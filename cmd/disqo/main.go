@@ -95,9 +95,14 @@ func serve(set *config.Set, build server.Build, stderr io.Writer) error {
 	}
 	defer out.close()
 	log, level := newLogger(cfg, out)
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	signaled, release := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer release()
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(signaled, func() {
+		release() // from here on another signal ends the process
+		stop()
+	})
 	asked := make(chan os.Signal, 1)
 	notifyReload(asked)
 	defer signal.Stop(asked)

@@ -123,13 +123,14 @@ func TestSignals(t *testing.T) {
 // Who does not want to wait for what a stop does says so again.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
-	p := servertest.Exec(t, "--shutdown-timeout", "3600")
+	p := servertest.Exec(t, "--shutdown-timeout", "3600", "--max-job-size", "64mb")
 	c, other := p.Dial(t), p.Dial(t)
-	c.Send(string(servertest.Command("DEBUG", "SLEEP", "3600")))
-	servertest.Until(t, "it sleeps", 20*time.Second, func() bool { return strings.Contains(other.Do("CLIENT", "LIST"), "cmd=debug") })
+	c.Job("q", strings.Repeat("x", 64<<20)) // more than fits on the way to a client that does not read
+	c.Send(string(servertest.Command("GETJOB", "FROM", "q")))
+	servertest.Until(t, "it is delivered", 20*time.Second, func() bool { return other.Do("QLEN", "q") == ":0\r\n" })
 	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
 	servertest.Until(t, "it stops", 20*time.Second, func() bool { return strings.Contains(p.Log(), "msg=stopping") })
-	require.True(t, p.Alive(), "a client has yet to be answered")
+	require.True(t, p.Alive(), "a client has yet to take its reply")
 	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGTERM))
 	require.Equal(t, -1, p.ExitCode(t), "the signal has ended it")
 }
