@@ -190,9 +190,9 @@ func TestFailureIsFinal(t *testing.T) {
 				good := l.End()
 				fault(fs).Store(true)
 				// Who makes the next segment may meet it first.
-				err := l.Reserve(100, aof.Ordinary, time.Minute)
+				bad, err := tryPut(l, "bad")
 				if err == nil {
-					err = l.Commit(l.Append([]byte("bad"), []int{3}, 100))
+					err = l.Commit(bad)
 				}
 				require.Error(t, err)
 				require.Equal(t, err, <-failed)

@@ -28,9 +28,18 @@ func options(t testing.TB) aof.Options {
 // put appends one record, as a caller with a reservation does.
 func put(t testing.TB, l *aof.Log, rec string) aof.Pos {
 	t.Helper()
+	at, err := tryPut(l, rec)
+	require.NoError(t, err)
+	return at
+}
+
+// tryPut is put for a log that may have no room, or have failed.
+func tryPut(l *aof.Log, rec string) (aof.Pos, error) {
 	n := len(rec) + aof.RecordOverhead
-	require.NoError(t, l.Reserve(n, aof.Ordinary, time.Minute))
-	return l.Append([]byte(rec), []int{len(rec)}, n)
+	if err := l.Reserve(n, aof.Ordinary, time.Minute); err != nil {
+		return 0, err
+	}
+	return l.Append([]byte(rec), []int{len(rec)}, n), nil
 }
 
 // commit appends and commits records.

@@ -9,11 +9,14 @@ import (
 )
 
 // move has a node give the first job of a queue to another one that asks.
-func (m *mesh) move(queue string, from, to int) {
+func (m *mesh) move(queue string, from, to int) { m.need(queue, from, to, 0) }
+
+// need has a node be asked by another one for a job of a queue.
+func (m *mesh) need(queue string, from, to int, flags uint8) {
 	n := m.nodes[from]
 	num, _ := meshRoll{m, from}.Number(m.nodes[to].id)
 	n.do(func(s *Shard) {
-		require.NoError(m.t, s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Queue: []byte(queue), Count: 1}, &n.fx))
+		require.NoError(m.t, s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Flags: flags, Queue: []byte(queue), Count: 1}, &n.fx))
 	})
 }
 

@@ -76,18 +76,15 @@ func TestRetireTellsWhereItWent(t *testing.T) {
 	m := newMesh(t, 3)
 	a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
 	id, _ := a.put(m.spec("q", "b", 1, 1, 4))
-	give := func(from, to *meshNode) {
-		num, _ := from.s.limits.Roll.Number(to.id)
-		from.do(func(s *Shard) {
-			_ = s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Queue: []byte("q"), Count: 1}, &from.fx)
-		})
+	move := func(from, to int) {
+		m.move("q", from, to)
 		m.pass(2)
 	}
-	give(a, b)
-	give(b, a)
+	move(0, 1)
+	move(1, 0)
 	b.s.view.Linked = b.s.view.Linked.Without(2)
 	m.part([]int{0}, []int{1})
-	give(a, c) // and b is not told
+	move(0, 2) // and b is not told
 	m.heal()
 	a.retire(true)
 	m.pass(3000)
@@ -101,24 +98,21 @@ func TestRetireTellsWhereItWent(t *testing.T) {
 func TestRetireTellsWhatItFed(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t, 3)
-	a, b, c := m.nodes[0], m.nodes[1], m.nodes[2]
+	other, waits := 1, 2
 	sp := m.spec("q", "b", 2, 2, 4)
 	sp.Delay = 1
-	id, _ := a.put(sp)
+	id, _ := m.nodes[0].put(sp)
 	m.pass(990)
 	if m.states(id)[2] == "active" {
-		b, c = c, b
+		other, waits = waits, other
 	}
-	num, _ := a.s.limits.Roll.Number(c.id)
-	a.do(func(s *Shard) {
-		_ = s.Receive(m.now, num, &Message{Kind: MsgNeedJobs, Flags: FlagWaiting, Queue: []byte("q"), Count: 1}, &a.fx)
-	})
-	a.retire(true)
+	m.need("q", 0, waits, FlagWaiting)
+	m.nodes[0].retire(true)
 	m.pass(2000)
-	require.Equal(t, []string{"b"}, c.take("q", 1))
+	require.Equal(t, []string{"b"}, m.nodes[waits].take("q", 1))
 	m.pass(3000)
-	require.Empty(t, b.take("q", 1))
-	require.Equal(t, 0, m.count(id, "queued"), "%v", m.states(id))
+	require.Empty(t, m.nodes[other].take("q", 1))
+	require.Zero(t, m.count(id, "queued"), "%v", m.states(id))
 	m.pass(2000)
 	require.Equal(t, 1, m.count(id, "queued"), "%v", m.states(id))
 }
