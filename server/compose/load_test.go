@@ -19,7 +19,7 @@ const (
 	queue     = "compose"
 	producers = 12
 	consumers = 8
-	pace      = 10 * time.Millisecond  // of a producer: 1,200 adds a second in all, at most
+	pace      = 20 * time.Millisecond  // of a producer: 600 adds a second in all, at most
 	stay      = 3 * time.Second        // at one node, then the next
 	hopPause  = 50 * time.Millisecond  // between two tries to connect
 	batch     = 8                      // jobs of a GETJOB

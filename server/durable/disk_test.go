@@ -30,7 +30,7 @@ func smallDisk(t *testing.T, bytes int) string {
 
 // On a full disk nothing is added, and says why; acknowledging goes on, makes
 // room, and adding resumes by itself. Nothing that was accepted is lost.
-func TestFullDisk(t *testing.T) {
+func TestFullDiskOfEachPolicy(t *testing.T) {
 	t.Parallel()
 	for _, policy := range policies {
 		t.Run(policy, func(t *testing.T) {

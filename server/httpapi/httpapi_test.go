@@ -156,31 +156,39 @@ func TestDocsNameMetrics(t *testing.T) {
 	require.Regexp(t, `(?m)^disqo_peer_link_up\{peer="[0-9a-f]{40}"\} 1$`, body)
 }
 
-// However many queues there are, a scrape is bounded, and soon done.
+// However many queues there are, a scrape names 500 and takes the time of those. The two
+// brokers are asked in turn, so that a machine that is slow or busy is so for both.
 func TestScrapeOfManyQueues(t *testing.T) {
 	t.Parallel()
-	const queues = 10_000
-	s := start(t)
-	var b strings.Builder
-	for i := range queues {
-		b.Write(servertest.Command("ADDJOB", fmt.Sprint("q", i), "b", "0"))
+	const few, many = 500, 10_000
+	scrape := func(queues int) func() time.Duration {
+		s := start(t)
+		var b strings.Builder
+		for i := range queues {
+			b.Write(servertest.Command("ADDJOB", fmt.Sprint("q", i), "b", "0"))
+		}
+		s.c.Send(b.String())
+		for range queues {
+			require.Regexp(t, `^\+D-`, s.c.Raw())
+		}
+		return func() time.Duration {
+			begun := time.Now()
+			code, body := s.get("/metrics")
+			took := time.Since(begun)
+			require.Equal(t, 200, code)
+			require.Contains(t, body, fmt.Sprintf("disqo_queues %d\n", queues))
+			require.Contains(t, body, fmt.Sprintf("disqo_queues_not_listed %d\n", queues-few))
+			require.Less(t, len(body), 4<<20)
+			return took
+		}
 	}
-	s.c.Send(b.String())
-	for range queues {
-		require.Regexp(t, `^\+D-`, s.c.Raw())
-	}
-	least := time.Hour
+	ofFew, ofMany := scrape(few), scrape(many)
+	least := [2]time.Duration{time.Hour, time.Hour}
 	for range 5 {
-		begun := time.Now()
-		code, body := s.get("/metrics")
-		least = min(least, time.Since(begun))
-		require.Equal(t, 200, code)
-		require.Contains(t, body, fmt.Sprintf("disqo_queues %d\n", queues))
-		require.Contains(t, body, fmt.Sprintf("disqo_queues_not_listed %d\n", queues-500))
-		require.Less(t, len(body), 4<<20)
+		least[0], least[1] = min(least[0], ofFew()), min(least[1], ofMany())
 	}
-	t.Log("a scrape takes", least)
-	require.Less(t, least, time.Second)
+	t.Log("scrapes take", least)
+	require.Less(t, least[1], 3*least[0])
 }
 
 // Without http-port there is nothing.

@@ -2,13 +2,13 @@ package servertest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,9 +41,10 @@ var (
 func Binary(t testing.TB) string {
 	t.Helper()
 	buildOnce.Do(func() {
-		_, file, _, _ := runtime.Caller(0)
-		root := filepath.Join(filepath.Dir(file), "..", "..")
-		var dir string
+		var root, dir string
+		if root, buildErr = moduleRoot(); buildErr != nil {
+			return
+		}
 		if dir, buildErr = os.MkdirTemp("", "disqo-test"); buildErr != nil {
 			return
 		}
@@ -60,6 +61,25 @@ func Binary(t testing.TB) string {
 	})
 	require.NoError(t, buildErr)
 	return buildPath
+}
+
+// moduleRoot returns the directory of go.mod: the tests of a package run in its
+// directory, and where its files were when it was compiled is not known with -trimpath.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return "", errors.New("servertest: no go.mod above the directory of the test")
+		}
+		dir = above
+	}
 }
 
 var listening = regexp.MustCompile(`addresses=\[?\[?([0-9.]+:\d+)`)
