@@ -446,6 +446,35 @@ func TestAnswerWithALowNumber(t *testing.T) {
 	}
 }
 
+// Of holders that ask each other for a job whose node is gone, one waits for the other,
+// although what they heard of that node still holds.
+func TestHoldersOfWhoIsGoneAskEachOther(t *testing.T) {
+	t.Parallel()
+	m := newMesh(t, 5)
+	m.slow = map[[2]int]int64{}
+	for from := range m.nodes {
+		for to := range m.nodes {
+			m.slow[[2]int{from, to}] = 20
+		}
+	}
+	var ids []ID
+	for i := range 200 {
+		id, _ := m.nodes[0].put(m.spec(fmt.Sprint("q", i), "b", 4, 4, 5))
+		ids = append(ids, id)
+	}
+	m.pass(7000) // all have heard that node 0 has them
+	m.part([]int{0}, []int{1, 2, 3, 4})
+	for range 1600 {
+		m.pass(5)
+		for _, id := range ids {
+			require.LessOrEqual(t, m.count(id, "queued"), 2, "one of them at node 0: %v", m.states(id))
+		}
+	}
+	for _, id := range ids {
+		require.Equal(t, 2, m.count(id, "queued"))
+	}
+}
+
 // Two holders that do not know where a job is ask at the same time, the first only the second:
 // it gives way, but what the second is told by a third it has to ask for itself.
 func TestWhoGivesWayAsksAllYet(t *testing.T) {

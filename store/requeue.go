@@ -48,18 +48,31 @@ func (s *Shard) willQueue(now int64, from uint16, m *Message, fx *Effects) {
 		s.sayQueued(now, h, s.others(h), 0, fx)
 	case c.leased(j, now):
 		s.insist(now, h, m.Number, s.others(h), fx)
-	case c.said != saidNothing && c.who != Self && c.who != from && c.until > now:
-		s.passOn(now, h, c, SetOf(from), fx)
-	case j.state == Active && j.retry > 0 && (c.asked == askedOne || c.asked == askedAll) && s.yields(from, Self, &j.id):
-		s.lift(h) // both ask at once: let that one be the first, but not for ever
-		if c.asked == askedAll {
-			c.asked = yielded
-		} else {
-			c.asked = yieldedEarly // and asks all yet: the answer may go to that one alone
+	default:
+		heard := c.said != saidNothing && c.who != Self && c.who != from && c.until > now
+		if heard {
+			s.passOn(now, h, c, SetOf(from), fx)
 		}
-		j.qtime = max(j.qtime, now+3*askAllBefore) // that one queues it 2*askAllBefore after its question, and says so
-		s.lay(h)
+		if !heard || !later(c.number, m.Number) { // or else that one has news to wait for
+			s.giveWay(now, h, from)
+		}
 	}
+}
+
+// giveWay lets another holder be the first if both ask at once, but not for ever.
+func (s *Shard) giveWay(now int64, h uint32, to uint16) {
+	j, c := s.slots.get(h), s.slots.copies(h)
+	if j.state != Active || j.retry == 0 || c.asked != askedOne && c.asked != askedAll || !s.yields(to, Self, &j.id) {
+		return
+	}
+	s.lift(h)
+	if c.asked == askedAll {
+		c.asked = yielded
+	} else {
+		c.asked = yieldedEarly // and asks all yet: the answer may go to that one alone
+	}
+	j.qtime = max(j.qtime, now+3*askAllBefore) // that one queues it 2*askAllBefore after its question, and says so
+	s.lay(h)
 }
 
 // sayQueued tells nodes that a job is in the queue here.
