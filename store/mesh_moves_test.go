@@ -458,7 +458,7 @@ func TestHoldersOfWhoIsGoneAskEachOther(t *testing.T) {
 		}
 	}
 	var ids []ID
-	for i := range 200 {
+	for i := range 60 {
 		id, _ := m.nodes[0].put(m.spec(fmt.Sprint("q", i), "b", 4, 4, 5))
 		ids = append(ids, id)
 	}
