@@ -2,7 +2,6 @@ package servertest
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,45 +40,28 @@ var (
 func Binary(t testing.TB) string {
 	t.Helper()
 	buildOnce.Do(func() {
-		var root, dir string
-		if root, buildErr = moduleRoot(); buildErr != nil {
-			return
-		}
+		const program = "github.com/disqo/disqo/cmd/disqo"
+		var dir string
 		if dir, buildErr = os.MkdirTemp("", "disqo-test"); buildErr != nil {
 			return
 		}
 		buildPath = filepath.Join(dir, "disqo")
-		// Reading main tells the cache of go test that results depend on it.
-		if _, buildErr = os.ReadFile(filepath.Join(root, "cmd", "disqo", "main.go")); buildErr != nil {
+		// Where sources were when this was compiled is not known with -trimpath.
+		var sources []byte
+		if sources, buildErr = exec.Command("go", "list", "-f", "{{.Dir}}", program).Output(); buildErr != nil {
 			return
 		}
-		cmd := exec.Command("go", "build", "-o", buildPath, "./cmd/disqo")
-		cmd.Dir = root
+		// Reading main tells the cache of go test that results depend on it.
+		if _, buildErr = os.ReadFile(filepath.Join(strings.TrimSpace(string(sources)), "main.go")); buildErr != nil {
+			return
+		}
+		cmd := exec.Command("go", "build", "-o", buildPath, program)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("%w: %s", err, out)
 		}
 	})
 	require.NoError(t, buildErr)
 	return buildPath
-}
-
-// moduleRoot returns the directory of go.mod: the tests of a package run in its
-// directory, and where its files were when it was compiled is not known with -trimpath.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		above := filepath.Dir(dir)
-		if above == dir {
-			return "", errors.New("servertest: no go.mod above the directory of the test")
-		}
-		dir = above
-	}
 }
 
 var listening = regexp.MustCompile(`addresses=\[?\[?([0-9.]+:\d+)`)
