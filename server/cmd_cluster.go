@@ -114,6 +114,7 @@ func (s *session) clusterForget(id string) {
 	case err != nil:
 		s.fail(err)
 	default:
+		s.srv.membersChanged() // now: the next ADDJOB must not wait for a copy there
 		s.reply.Status("OK")
 	}
 }

@@ -85,9 +85,12 @@ func TestForget(t *testing.T) {
 func TestForgetAndMeet(t *testing.T) {
 	t.Parallel()
 	s := cluster(t, 2)
-	require.Equal(t, "+OK\r\n", s.c[0].Do("CLUSTER", "FORGET", s.ids[1]))
-	require.Equal(t, "+OK\r\n", s.c[1].Do("CLUSTER", "FORGET", s.ids[0]))
-	s.c[0].Job("q", "b")
+	for i, c := range s.c {
+		c.Send(string(servertest.Command("CLUSTER", "FORGET", s.ids[1-i])) + string(servertest.Command("ADDJOB", "q", "b", "0")))
+		require.Equal(t, "+OK\r\n", c.Raw())
+		id := strings.Trim(c.Raw(), "+\r\n")
+		require.EqualValues(t, 1, fields(t, c, id)["repl"], "the next command knows it already")
+	}
 	require.Len(t, s.c[0].Rows(), 1)
 	s.c[0].Meet(s.c[1])
 	servertest.Whole(t, s.c...)
