@@ -56,7 +56,6 @@ func Binary(t testing.TB) string {
 			return
 		}
 		cmd := exec.Command("go", "build", "-o", buildPath, program)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are, and not anew for the race detector
 		if out, err := cmd.CombinedOutput(); err != nil {
 			buildErr = fmt.Errorf("%w: %s", err, out)
 		}
